@@ -1,0 +1,1 @@
+"""Where ordinary Python meets the simulator: os, io, shutil, tempfile, time, random, torch, safetensors."""

@@ -1,0 +1,66 @@
+"""Who is calling: the rank in whose name ordinary Python code runs at this moment, if any.
+
+The one piece of global mutable state of the project. An engine sets it before it lets a rank run and clears it when
+the rank has handed its next operation over; every function that the boundary replaces asks here first.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from random import Random
+from typing import Any, Protocol
+
+from simulator.operations import Operation
+
+
+class Caller(Protocol):
+    """What the boundary needs of a rank. Engines and the judge's read-only view implement it."""
+
+    rank: int
+    hostname: str
+    pid: int
+    root: str
+    """Absolute path under which the simulated file system appears, without a trailing slash."""
+    cwd: str
+    """Current directory, absolute; below the root at the start."""
+    umask: int
+    environ: dict[str, str]
+    random: Random
+    """Source of everything random that the rank asks for (os.urandom, random.*, temporary names)."""
+
+    def perform(self, operation: Operation) -> Any:
+        """Hand an operation over, wait until it is granted, give its result. Raises OSError without file names."""
+        ...
+
+    def clock(self) -> int:
+        """The rank's own clock in nanoseconds since the epoch: moved by its operations, sleeps and collectives."""
+        ...
+
+    def looked(self, inode: int, facet: str) -> None:
+        """The rank's code has looked at an inode's ``mtime``, ``ctime`` or ``links`` in a stat result."""
+        ...
+
+    def escaped(self, call: str) -> None:
+        """Code under test tried to reach past the simulation; the run must end with ``Escape`` naming the call."""
+        ...
+
+
+class _Current:
+    """The holder of the current caller; one instance, below."""
+
+    __slots__ = ("caller", "thread")
+
+    def __init__(self) -> None:
+        self.caller: Caller | None = None
+        self.thread = get_ident()
+
+
+CURRENT = _Current()
+
+
+def current() -> Caller | None:
+    """The rank in whose name this thread runs now, or None: then a replaced function must pass the call through."""
+    caller = CURRENT.caller
+    if caller is None or CURRENT.thread != get_ident():
+        return None
+    return caller

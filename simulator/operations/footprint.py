@@ -1,0 +1,76 @@
+"""What an operation touches, and when two operations conflict.
+
+A *thing* is an inode's data, an inode's attributes, an inode's modification time, one name in one directory, or the
+listing of a directory: never a path string, since the same path may mean two inodes at two moments. Two operations
+conflict when they touch the same thing and at least one of them changes it in a way that does not commute with the
+other's use of it. Creating two names in one directory commutes; listing the directory conflicts with both.
+
+Modification times are the trap (rotation by mtime reads the order in which unrelated directories were last changed):
+each change of a directory or of file data *updates* the time of its inode, which commutes with other updates of the
+same inode for whoever never looks. A look is a read. Changes of two inodes that are both *tracked* (someone looks at
+their times) conflict with each other as well; that rule needs the set of tracked inodes and lives with the search.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TypeAlias
+
+Thing: TypeAlias = tuple[int, str]
+"""(inode, facet): the facet is ``":data"``, ``":attributes"``, ``":listing"``, ``":mtime"``, or ``"/NAME"``."""
+
+
+class Mode(IntEnum):
+    """How a thing is touched. Updates commute with each other, but not with reads or writes."""
+
+    READ = 0
+    UPDATE = 1
+    WRITE = 2
+
+
+Access: TypeAlias = tuple[Thing, Mode]
+Footprint: TypeAlias = tuple[Access, ...]
+
+
+def data(inode: int) -> Thing:
+    """The bytes and the size of a file."""
+    return (inode, ":data")
+
+
+def attributes(inode: int) -> Thing:
+    """Mode, owner, link count, and that the inode lives at all."""
+    return (inode, ":attributes")
+
+
+def modification_time(inode: int) -> Thing:
+    """The mtime (and ctime) of an inode."""
+    return (inode, ":mtime")
+
+
+def listing(inode: int) -> Thing:
+    """The set of names in a directory, as readdir and the emptiness test of rmdir and rename see it."""
+    return (inode, ":listing")
+
+
+def name_in(inode: int, name: str) -> Thing:
+    """One name in one directory: what it points to, or that it is absent."""
+    return (inode, "/" + name)
+
+
+def merged(footprint: Footprint) -> dict[Thing, Mode]:
+    """One mode a thing: reading and changing the same thing does not commute with anybody's change, so it is a write."""
+    modes: dict[Thing, Mode] = {}
+    for thing, mode in footprint:
+        known = modes.get(thing)
+        modes[thing] = mode if known is None or known is mode else Mode.WRITE
+    return modes
+
+
+def conflict(first: Footprint, second: Footprint) -> Thing | None:
+    """The first thing by which two footprints conflict, or None if their operations commute."""
+    touched = merged(first)
+    for thing, mode in merged(second).items():
+        other = touched.get(thing)
+        if other is not None and (mode is not other or mode is Mode.WRITE):
+            return thing
+    return None
