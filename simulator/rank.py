@@ -49,12 +49,24 @@ class Process(Protocol):
         """The save of ``step`` has returned on this rank."""
         ...
 
+    def resumed(self, step: int, name: str) -> None:
+        """This rank has resumed from the checkpoint of that name and step."""
+        ...
+
 
 class Rank:
     """One rank of the job. ``root`` is the directory that the ranks of a node share (all ranks, on a shared disk)."""
 
     def __init__(
-        self, process: Process, *, index: int, nodes: int, ranks_per_node: int, root: Path, attempt: int = 0
+        self,
+        process: Process,
+        *,
+        index: int,
+        nodes: int,
+        ranks_per_node: int,
+        root: Path,
+        attempt: int = 0,
+        fresh_state: Callable[[int], Any] | None = None,
     ) -> None:
         self.index = index
         self.nodes = nodes
@@ -63,7 +75,8 @@ class Rank:
         self.node, self.local_index = divmod(index, ranks_per_node)
         self.root = root
         self.attempt = attempt
-        self._process = process
+        self.process = process
+        self._fresh_state = fresh_state
         self._world = Group(tuple(range(self.world_size)), 0)
         self._groups: dict[tuple[int, ...], int] = {}
 
@@ -103,12 +116,21 @@ class Rank:
 
     def background(self, function: Callable[[], Any]) -> Handle:
         """Run ``function`` beside the rank, as a thread or a helper process would."""
-        return self._process.spawn(function)
+        return self.process.spawn(function)
 
     def saved(self, step: int) -> None:
         """Declare that the save of ``step`` has returned here. A strategy's job does it by itself."""
-        self._process.saved(step)
+        self.process.saved(step)
+
+    def fresh_state(self, step: int) -> Any:
+        """An empty state of ``step`` (``state.State``) with every shard that this rank must load to resume there.
+
+        Raises TypeError for a plain program, which has no workload.
+        """
+        if self._fresh_state is None:
+            raise TypeError("fresh_state: this rank runs a plain program, not a strategy with a workload")
+        return self._fresh_state(step)
 
     def _collective(self, name: str, group: Group | None, value: Any = None, source: int = 0) -> Any:
         members = self._world if group is None else group
-        return self._process.perform(Collective(name, members.ranks, members.identity, value, source))
+        return self.process.perform(Collective(name, members.ranks, members.identity, value, source))

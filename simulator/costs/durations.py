@@ -1,0 +1,105 @@
+"""What one operation takes: a latency by its kind, and its bytes at the rate that its process gets."""
+
+from __future__ import annotations
+
+import math
+import os
+
+from simulator.clock import SECOND, nanoseconds
+from simulator.costs.model import CostModel
+from simulator.operations import (
+    AccessCheck,
+    Close,
+    Collective,
+    Dup,
+    Fsync,
+    Join,
+    Open,
+    Operation,
+    Read,
+    Readdir,
+    Readlink,
+    Seek,
+    Sleep,
+    Stat,
+    Statvfs,
+    Write,
+)
+
+_METADATA_READS = (AccessCheck, Readdir, Readlink, Stat, Statvfs)
+_LOCAL = (Dup, Join, Seek)
+
+
+def size_of(operation: Operation) -> int:
+    """The bytes that an operation moves. A read until the end of a file counts as none: its size is not in it."""
+    if isinstance(operation, Write):
+        return len(operation.data)
+    if isinstance(operation, Read):
+        return max(operation.size, 0)
+    return 0
+
+
+class Durations:
+    """A cost model, made ready for fast look-up. Durations are whole nanoseconds."""
+
+    __slots__ = ("_fixed", "_model", "_metadata_read", "_metadata_write", "_round")
+
+    def __init__(self, model: CostModel) -> None:
+        self._model = model
+        self._metadata_read = nanoseconds(model.metadata_read)
+        self._metadata_write = nanoseconds(model.metadata_write)
+        self._round = nanoseconds(model.collective_hop)
+        self._fixed: dict[type[Operation], int] = {
+            **dict.fromkeys(_METADATA_READS, self._metadata_read),
+            **dict.fromkeys(_LOCAL, 0),
+            Read: nanoseconds(model.data_call),
+            Write: nanoseconds(model.data_call),
+            Fsync: nanoseconds(model.fsync),
+            Close: nanoseconds(model.close),
+        }
+
+    def latency(self, operation: Operation) -> int:
+        """What the operation takes before, or without, its first byte.
+
+        A collective takes this from the moment at which its last participant arrives: ceil(log2 n) rounds, the
+        latency term of the usual tree and dissemination algorithms (Thakur, Rabenseifner, Gropp, 2005).
+        """
+        kind = type(operation)
+        fixed = self._fixed.get(kind)
+        if fixed is not None:
+            return fixed
+        if isinstance(operation, Open):
+            return self._metadata_write if operation.flags & os.O_CREAT else self._metadata_read
+        if isinstance(operation, Sleep):
+            return nanoseconds(max(operation.seconds, 0.0))
+        if isinstance(operation, Collective):
+            return self._round * (len(operation.group) - 1).bit_length()
+        return self._metadata_write
+
+    def duration(
+        self, operation: Operation, on_node: int = 1, in_all: int = 1, stream: float | None = None, size: int | None = None
+    ) -> int:
+        """Latency and bytes, when the load stays as it is.
+
+        ``on_node`` and ``in_all`` are the processes that move bytes in the same direction on this node and in the
+        whole job, this one included. ``stream`` is the process's own limit in GB/s (``Streams`` knows it); None: that
+        of a plain read or write. ``size`` in bytes, where the operation itself does not tell (a read until the end).
+        """
+        latency = self.latency(operation)
+        count = size_of(operation) if size is None else size
+        if not count:
+            return latency
+        model = self._model
+        if isinstance(operation, Write):
+            limit = model.write_stream if stream is None else stream
+            rate = min(limit, model.node_write / on_node, model.total_write / in_all)
+        else:
+            limit = model.read_stream if stream is None else stream
+            rate = min(limit, model.node_read / on_node, model.total_read / in_all)
+        return latency + transfer(count, rate)
+
+
+def transfer(size: int, rate: float) -> int:
+    """Nanoseconds for ``size`` bytes at ``rate`` GB/s; a GB/s is a byte a nanosecond."""
+    assert SECOND == 10**9
+    return 0 if math.isinf(rate) else math.ceil(size / rate)

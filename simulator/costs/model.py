@@ -1,0 +1,58 @@
+"""The figures by which operations are charged: plain data, from a named profile or a scenario."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from simulator.errors import UsageError
+
+LATENCIES = ("metadata_read", "metadata_write", "data_call", "fsync", "close", "collective_hop")
+RATES = (
+    "write_stream", "read_stream", "safetensors_stream", "torch_stream",
+    "node_write", "node_read", "total_write", "total_read",
+)  # fmt: skip
+
+
+class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What operations cost on one cluster. Latencies in seconds; rates in GB/s (1e9 bytes a second, inf: no limit).
+
+    ``metadata_read``       stat, access, readlink, readdir, statvfs, and an open that creates nothing
+    ``metadata_write``      an open that may create, mkdir, rmdir, unlink, rename, link, symlink, chmod, truncate, lock …
+    ``data_call``           a read or write before its first byte
+    ``fsync``, ``close``    these calls; data still in a cache is not charged to them but to the write
+    ``collective_hop``      one of the ceil(log2 n) rounds of a collective of n ranks
+    ``write_stream``        one process, plain write(2); ``read_stream`` likewise
+    ``safetensors_stream``  one process serialising through safetensors; ``torch_stream`` through torch.save
+    ``node_write``          all processes of a node together (its client, its network card); ``node_read`` likewise
+    ``total_write``         the whole file system; ``total_read`` likewise
+
+    Writers share the two caps fairly (max-min); readers and writers do not slow each other.
+    """
+
+    metadata_read: float
+    metadata_write: float
+    data_call: float
+    fsync: float
+    close: float
+    collective_hop: float
+    write_stream: float
+    read_stream: float
+    safetensors_stream: float
+    torch_stream: float
+    node_write: float
+    node_read: float
+    total_write: float
+    total_read: float
+
+    def validate(self) -> None:
+        """Raise UsageError, naming the key, for a negative or infinite latency and for a rate that is not positive."""
+        for key in LATENCIES:
+            value = getattr(self, key)
+            if not 0.0 <= value < math.inf:
+                raise UsageError(f"costs.{key}: must be a finite number of seconds, not negative, is {value}")
+        for key in RATES:
+            value = getattr(self, key)
+            if not value > 0.0:
+                raise UsageError(f"costs.{key}: must be a positive number of GB/s, is {value}")

@@ -1,0 +1,158 @@
+"""What one simulated rank has of its own: clock, random stream, environment, current directory, descriptors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol
+
+from simulator.errors import Escape
+from simulator.operations import Operation
+
+EPOCH = 1_767_225_600_000_000_000
+"""2026-01-01T00:00:00Z in nanoseconds: where every simulated clock starts."""
+
+_SIMULATOR = str(Path(__file__).resolve().parent.parent) + os.sep
+_STANDARD = tuple({str(Path(os.__file__).resolve().parent) + os.sep, "<frozen "})
+_PACKAGES = os.sep + "site-packages" + os.sep
+
+
+class Host(Protocol):
+    """The engine, as its processes see it."""
+
+    attempt: int
+
+    def hand_over(self, process: SimulatedProcess, operation: Operation) -> Any: ...
+    def spawn(self, process: SimulatedProcess, function: Callable[[], Any]) -> Any: ...
+    def report_escape(self, call: str) -> None: ...
+
+    saved: dict[int, int]
+    resumed: dict[int, tuple[int, str]]
+    looks: list[tuple[int, int, str]]
+    steps: Any
+
+
+class SimulatedProcess:
+    """The state of one rank outside its code; implements ``boundary.caller.Caller`` and ``rank.Process``.
+
+    ``number`` is the rank's identity towards the file system.
+    """
+
+    __slots__ = ("_environ", "_host", "_random", "attempt", "cwd", "dead", "hostname", "in_collective", "local_index",
+                 "node", "number", "pid", "rank", "ranks_per_node", "root", "site", "spawned", "time", "umask",
+                 "world_size")
+
+    def __init__(
+        self, host: Host, rank: int, *, nodes: int, ranks_per_node: int, root: str, attempt: int
+    ) -> None:
+        self._host = host
+        self.rank = rank
+        self.number = rank
+        self.node, self.local_index = divmod(rank, ranks_per_node)
+        self.ranks_per_node = ranks_per_node
+        self.world_size = nodes * ranks_per_node
+        self.root = root
+        self.cwd = root
+        self.umask = 0o022
+        self.attempt = attempt
+        self.hostname = f"node{self.node}"
+        self.pid = 1000 * (attempt + 1) + rank
+        self.time = EPOCH + attempt * 3_600_000_000_000
+        self.dead = False
+        self.spawned = 0
+        self.site: str | None = None
+        self.in_collective = rank
+        self._random: Random | None = None
+        self._environ: dict[str, str] | None = None
+
+    @property
+    def random(self) -> Random:
+        """The rank's stream of random numbers: a function of rank and attempt alone, whatever the schedule."""
+        if self._random is None:
+            self._random = Random(f"ckptrace {self.attempt} {self.rank}")
+        return self._random
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The rank's environment: this process's, with the variables that torchrun sets."""
+        if self._environ is None:
+            self._environ = {
+                **os.environ,
+                **torchrun_environment(self.rank, self.world_size, self.ranks_per_node, self.attempt),
+            }
+        return self._environ
+
+    def perform(self, operation: Operation) -> Any:
+        """Hand over one operation and wait for its result."""
+        return self._host.hand_over(self, operation)
+
+    def spawn(self, function: Callable[[], Any]) -> Any:
+        """Start a background task of this rank."""
+        return self._host.spawn(self, function)
+
+    def elapse(self, seconds: float) -> None:
+        """Compute for some time."""
+        self.time += int(seconds * 1e9)
+
+    def clock(self) -> int:
+        """The rank's own clock, in nanoseconds since the Unix epoch."""
+        return self.time
+
+    def saved(self, step: int) -> None:
+        """The save of ``step`` has returned on this rank."""
+        if not self.dead:
+            self._host.saved[self.rank] = step
+
+    def resumed(self, step: int, name: str) -> None:
+        """This rank has resumed from the checkpoint of that name and step."""
+        self._host.resumed[self.rank] = (step, name)
+
+    def looked(self, inode: int, facet: str) -> None:
+        """Somebody read an mtime, a ctime or a link count: attributed to the operation that was carried out last."""
+        self._host.looks.append((len(self._host.steps) - 1, inode, facet))
+
+    def escaped(self, call: str) -> None:
+        """Report an escape, and do not let the call happen."""
+        self._host.report_escape(call)
+        raise Escape(f"rank {self.rank} reached past the simulation: {call}")
+
+
+def torchrun_environment(rank: int, world_size: int, ranks_per_node: int, attempt: int) -> dict[str, str]:
+    """The variables that torchrun gives to a worker (torch.distributed.run, section Environment Variables)."""
+    return {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(world_size),
+        "LOCAL_RANK": str(rank % ranks_per_node),
+        "LOCAL_WORLD_SIZE": str(ranks_per_node),
+        "GROUP_RANK": str(rank // ranks_per_node),
+        "ROLE_RANK": str(rank),
+        "ROLE_WORLD_SIZE": str(world_size),
+        "ROLE_NAME": "default",
+        "MASTER_ADDR": "node0",
+        "MASTER_PORT": "29500",
+        "TORCHELASTIC_RESTART_COUNT": str(attempt),
+        "TORCHELASTIC_MAX_RESTARTS": "3",
+        "TORCHELASTIC_RUN_ID": "ckptrace",
+    }
+
+
+def source_site() -> str | None:
+    """``file:line`` of the code under test that is about to do an operation.
+
+    The innermost frame that belongs neither to the simulator, nor to the standard library, nor to an installed
+    package; failing that, the innermost one outside the simulator.
+    """
+    frame = sys._getframe(1)
+    fallback = None
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_SIMULATOR):
+            if not name.startswith(_STANDARD) and _PACKAGES not in name:
+                return f"{name}:{frame.f_lineno}"
+            if fallback is None:
+                fallback = f"{name}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return fallback

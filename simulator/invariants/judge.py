@@ -1,0 +1,160 @@
+"""Judges a run as it goes: after every step as if the job died there, and at the end of each attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from simulator.boundary.caller import CURRENT
+from simulator.engines.greenlets import GreenletEngine
+from simulator.filesystems import Filesystem
+from simulator.invariants.leak import leaked
+from simulator.invariants.restart import Probe, Seen
+from simulator.invariants.viewer import World, glance
+from simulator.invariants.violation import Violation, text_of
+from simulator.workload import BoundWorkload
+
+Check = Callable[[World], str | None]
+
+
+class Verdicts:
+    """Judgements that were made before, by the digest of the file system: shared by all runs of a campaign.
+
+    A judgement that looked at modification times is kept by their order too, since the digest leaves times out.
+    """
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self._by_digest: dict[tuple[int, int], Seen] = {}
+        self._by_order: dict[tuple[int, int, Any], Seen] = {}
+        self.judged = 0
+
+    def look(self, filesystem: Any, attempt: int) -> Seen:
+        """What a restart would do now."""
+        digest = (attempt, filesystem.digest())
+        seen = self._by_digest.get(digest)
+        if seen is not None and not seen.looked:
+            return seen
+        order = (*digest, filesystem.mtime_order()) if seen is not None else None
+        if order is not None:
+            known = self._by_order.get(order)
+            if known is not None:
+                return known
+        self.judged += 1
+        seen = self._probe.look(filesystem, attempt)
+        self._by_digest[digest] = seen
+        if seen.looked:
+            self._by_order[*digest, filesystem.mtime_order()] = seen
+        return seen
+
+
+class Judge:
+    """Holds what has been promised so far (the newest step whose save returned everywhere) and what was seen."""
+
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        *,
+        root: str,
+        nodes: int,
+        world_size: int,
+        verdicts: Verdicts | None = None,
+        bound: BoundWorkload | None = None,
+        checks: Sequence[Check] = (),
+    ) -> None:
+        self._filesystem: Any = filesystem
+        self._root = root
+        self._nodes = nodes
+        self._world_size = world_size
+        self._verdicts = verdicts
+        self._bound = bound
+        self._always = [check for check in checks if not getattr(check, "judged_at_end", False)]
+        self._final = [check for check in checks if getattr(check, "judged_at_end", False)]
+        self._digest = -1
+        self._promised = 0
+        self._restorable = 0
+        self._saved_seen: dict[int, int] = {}
+        self.excused = False
+
+    def begin(self) -> None:
+        """A new attempt starts: nothing of it is excused by a fault yet."""
+        self.excused = False
+        self._saved_seen = {}
+        self._digest = -1
+
+    def observe(self, engine: GreenletEngine) -> Violation | None:
+        """Judge the instant after a step."""
+        if not self.excused:
+            if engine.failed:
+                rank = engine.failed[0]
+                error = engine.endings[rank].error
+                assert error is not None
+                return Violation("no-error", f"rank {rank} raised {text_of(error, self._root)}", rank)
+            if engine.mismatch is not None:
+                m = engine.mismatch
+                return Violation("no-hang", f"rank {m.rank} issued {m.issued} where rank {m.other} issued {m.expected} "
+                                            f"(collective {m.position} of their communicator): a real job hangs", m.rank)
+        if len(engine.resumed) > 1 and len(set(engine.resumed.values())) > 1:
+            steps = {step for step, _ in engine.resumed.values()}
+            if len(steps) > 1:
+                said = ", ".join(f"rank {r}: {name or 'nothing'}" for r, (_, name) in sorted(engine.resumed.items()))
+                return Violation("agree", f"the ranks resumed from different checkpoints: {said}")
+        if self._verdicts is None and not self._always:
+            return None
+        digest = self._filesystem.digest()
+        if engine.saved != self._saved_seen:
+            self._saved_seen = dict(engine.saved)
+            if len(engine.saved) == self._world_size:
+                self._promised = max(self._promised, min(engine.saved.values()))
+        elif digest == self._digest:
+            return None
+        self._digest = digest
+        return self._instant(engine)
+
+    def finish(self, engine: GreenletEngine, *, died: bool) -> Violation | None:
+        """Judge the end of an attempt: who hangs, what was left behind, and the user's final checks."""
+        if not died and not self.excused:
+            waiting = engine.waiting()
+            if waiting:
+                said = ", ".join(f"rank {rank} in {what}" for rank, what in sorted(waiting.items()))
+                return Violation("no-hang", f"the job cannot end: {said}; the other ranks have ended", min(waiting))
+            if self._bound is not None:
+                leak = leaked(self._filesystem, self._bound)
+                if leak is not None:
+                    return leak
+        return self._user(self._final, engine)
+
+    def _instant(self, engine: GreenletEngine) -> Violation | None:
+        if self._verdicts is not None:
+            seen = self._verdicts.look(self._filesystem, engine.attempt)
+            if seen.problem is not None:
+                return seen.problem
+            step = seen.step
+            if step is None and self._restorable:
+                return Violation("keep", "nothing is left that a restart could resume from, although checkpoint "
+                                         f"{self._restorable} was whole before")
+            if (step or 0) < self._promised:
+                what = f"from step {step}" if step is not None else "from nothing"
+                return Violation("progress", f"save of step {self._promised} returned on every rank, but a restart "
+                                             f"would resume {what}")
+            if step is not None:
+                self._restorable = max(self._restorable, step)
+        return self._user(self._always, engine)
+
+    def _user(self, checks: Sequence[Check], engine: GreenletEngine) -> Violation | None:
+        if not checks:
+            return None
+        returned = {r: e.value for r, e in engine.endings.items() if e.error is None and not e.killed}
+        caller = CURRENT.caller
+        for check in checks:
+            world = World(Path(self._root), self._world_size, engine.attempt, returned)
+            result = glance(self._filesystem, lambda rank, check=check, world=world: check(world), nodes=1,
+                            world_size=1, root=self._root, attempt=engine.attempt)
+            CURRENT.caller = caller
+            ending = result.endings[0]
+            if ending.error is not None:
+                raise ending.error
+            if ending.value is not None:
+                return Violation(getattr(check, "__name__", "invariant"), str(ending.value))
+        return None

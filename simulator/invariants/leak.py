@@ -1,0 +1,28 @@
+"""Garbage: files of checkpoints that nothing will ever read or delete."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from simulator.invariants.violation import Violation
+from simulator.workload import BoundWorkload
+
+
+def leaked(filesystem: Any, bound: BoundWorkload) -> Violation | None:
+    """Judge ``no-leak`` at the normal end of an attempt.
+
+    A job that keeps k checkpoints (and the best one) leaves at most that many copies of each file of a checkpoint;
+    more of them is what a dead attempt or a lost race left behind. A job that keeps all is not judged.
+    """
+    if bound.keep is None:
+        return None
+    allowed = bound.keep + (1 if bound.best is not None else 0)
+    files = [path for path, _ in filesystem.walk_files()]
+    for spec in bound.specs:
+        pattern = re.compile("(?:^|/)" + re.escape(spec.name).replace(r"\{step\}", r"\d+") + "$")
+        copies = sorted(path for path in files if pattern.search(path))
+        if len(copies) > allowed:
+            return Violation("no-leak", f"{len(copies)} copies of {spec.name} are left where at most {allowed} "
+                                        f"belong to checkpoints that are kept: {', '.join(copies)}")
+    return None

@@ -1,0 +1,71 @@
+"""The read-only view of a judgement: code runs on the live file system and leaves no mark.
+
+Whatever it does (recovery code may write) is undone; no operation enters the trace, no clock moves, no cache warms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from simulator.boundary.caller import CURRENT
+from simulator.engines.greenlets import GreenletEngine
+from simulator.engines.interface import Ending, Program
+from simulator.filesystems import Filesystem
+
+
+class Rewindable(Filesystem, Protocol):
+    """A file system that can be put back to where it was."""
+
+    def mark(self) -> Any: ...
+    def rollback(self, mark: Any) -> None: ...
+    def digest(self) -> int: ...
+    def mtime_order(self) -> Any: ...
+
+
+class Glance:
+    """What a judgement's code did: how each rank ended, and whether an mtime was looked at on the way."""
+
+    __slots__ = ("endings", "looked", "waiting")
+
+    def __init__(self, endings: dict[int, Ending], waiting: dict[int, str], looked: bool) -> None:
+        self.endings = endings
+        self.waiting = waiting
+        self.looked = looked
+
+
+def glance(
+    filesystem: Filesystem,
+    program: Program,
+    *,
+    nodes: int,
+    world_size: int,
+    root: str,
+    attempt: int,
+    fresh_states: Callable[[int], Callable[[int], Any]] | None = None,
+) -> Glance:
+    """Run ``program`` on every rank at once, without interleaving, on the file system as it is now."""
+    mark = filesystem.mark() if hasattr(filesystem, "mark") else None
+    caller = CURRENT.caller
+    engine = GreenletEngine(filesystem, [program] * world_size, nodes=nodes, root=root, attempt=attempt, viewer=True,
+                            fresh_states=fresh_states)
+    try:
+        engine.start()
+        result = Glance(dict(engine.endings), engine.waiting(), bool(engine.looks))
+        engine.close()
+        return result
+    finally:
+        CURRENT.caller = caller
+        if mark is not None:
+            filesystem.rollback(mark)  # type: ignore[attr-defined]
+
+
+class World:
+    """What a user's invariant gets: the directory tree as a restart would see it, and what the ranks returned."""
+
+    def __init__(self, root: Path, world_size: int, attempt: int, returned: dict[int, Any]) -> None:
+        self.root = root
+        self.world_size = world_size
+        self.attempt = attempt
+        self.returned = returned

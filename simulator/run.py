@@ -1,0 +1,227 @@
+"""One run: ready ranks -> scheduler -> grant -> judge -> trace. An attempt after the other, on one file system."""
+
+from __future__ import annotations
+
+import gc
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from simulator.engines.greenlets import GreenletEngine
+from simulator.engines.interface import Ending, Step
+from simulator.faults import ErrorRule
+from simulator.filesystems import Filesystem
+from simulator.invariants import Judge, Violation
+from simulator.operations import Operation
+from simulator.scenario import Budgets
+from simulator.tape import Address, Tape
+
+
+class Frontier(Protocol):
+    """What a scheduler may look at: the tasks that can go on, and what each is about to do."""
+
+    ready: Sequence[int]
+    pending: Mapping[int, Operation]
+    world_size: int
+
+    def position(self, task: int) -> int:
+        """How many operations the task has done."""
+        ...
+
+
+class Scheduler(Protocol):
+    """Who goes next. One instance serves a whole campaign."""
+
+    def begin(self, attempt: int) -> None:
+        """A new attempt of a run starts."""
+        ...
+
+    def choose(self, frontier: Frontier, last: int) -> int:
+        """One of the sorted tasks in ``frontier.ready``. ``last`` is the task that went last, -1 at the start."""
+        ...
+
+
+class AttemptRecord(msgspec.Struct):
+    """What one attempt did."""
+
+    steps: list[Step]
+    endings: dict[int, Ending]
+    died: bool
+    faults: list[tuple[int, str]]
+    """(position in steps, what struck there)."""
+    times: list[int]
+
+
+class Run(msgspec.Struct):
+    """A whole run: its tape, what happened, and the first violation. ``incomplete`` says which budget ended it."""
+
+    tape: Tape
+    attempts: list[AttemptRecord]
+    violation: Violation | None = None
+    incomplete: str | None = None
+    interleaved: bool = False
+
+    @property
+    def operations(self) -> int:
+        """The number of operations of all attempts."""
+        return sum(len(attempt.steps) for attempt in self.attempts)
+
+
+class _Strikes:
+    """The faults of one attempt, as the plan (a tape) says; asked by the engine before each operation."""
+
+    def __init__(
+        self, plan: Mapping[Address, int], attempt: int, engine: GreenletEngine, rules: Sequence[ErrorRule],
+        ranks_per_node: int, record: dict[Address, int],
+    ) -> None:
+        self._plan = plan
+        self._attempt = attempt
+        self._engine = engine
+        self._rules = rules
+        self._ranks_per_node = ranks_per_node
+        self._record = record
+        self._matched: dict[tuple[int, int], int] = {}
+        self.killed = False
+        self.struck: list[tuple[int, str]] = []
+
+    def __call__(self, task: int, n: int, operation: Operation) -> OSError | None:
+        engine = self._engine
+        rank = task % engine.world_size
+        address = (self._attempt, "kill", task, n)
+        value = self._plan.get(address, 0)
+        if value:
+            self._record[address] = value
+            self.killed = True
+            first = rank - rank % self._ranks_per_node
+            victims = range(first, first + self._ranks_per_node) if value == 2 else (rank,)
+            for victim in victims:
+                engine.kill(victim)
+            self.struck.append((len(engine.steps), f"node {rank // self._ranks_per_node} dies" if value == 2
+                                else f"rank {rank} is killed"))
+            return None
+        for number, rule in enumerate(self._rules):
+            if rule.matches(operation):
+                count = self._matched.get((number, rank), 0)
+                self._matched[number, rank] = count + 1
+                address = (self._attempt, f"error{number}", rank, count)
+                if self._plan.get(address, 0):
+                    self._record[address] = 1
+                    self.struck.append((len(engine.steps), f"rank {rank}: {rule.operation} fails with {rule.errno}"))
+                    return OSError(rule.number(), rule.errno)
+        return None
+
+
+def default_task(ready: Sequence[int], last: int) -> int:
+    """Who goes next in an undisturbed run: the same task if it can, else the next one in cyclic order."""
+    position = bisect_right(ready, last)
+    if position and ready[position - 1] == last:
+        return last
+    return ready[position] if position < len(ready) else ready[0]
+
+
+EngineFactory = Callable[[Filesystem, int], GreenletEngine]
+"""(file system, attempt) -> engine."""
+
+
+def execute(
+    filesystem: Filesystem,
+    engine_factory: EngineFactory,
+    scheduler: Scheduler,
+    *,
+    judge: Judge | None = None,
+    plan: Tape | None = None,
+    rules: Sequence[ErrorRule] = (),
+    ranks_per_node: int = 1,
+    restarts: int = 0,
+    budgets: Budgets | None = None,
+) -> Run:
+    """Carry out one run and stop at the first violation.
+
+    ``plan`` holds the faults that are to strike (its schedule entries are not looked at: they are the scheduler's).
+    Garbage collection is off meanwhile: a collected file object would close itself on whichever rank runs.
+    """
+    budgets = budgets or Budgets()
+    choices: dict[Address, int] = {}
+    planned = plan.choices if plan is not None else {}
+    run = Run(Tape(choices), [])
+    deadline = time.perf_counter() + budgets.wall_seconds
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for attempt in range(restarts + 1):
+            _attempt(run, filesystem, engine_factory(filesystem, attempt), attempt, scheduler, judge, planned, rules,
+                     ranks_per_node, budgets, deadline, choices)
+            if run.violation is not None or run.incomplete is not None:
+                break
+    finally:
+        if enabled:
+            gc.enable()
+    return run
+
+
+def _attempt(
+    run: Run,
+    filesystem: Filesystem,
+    engine: Any,
+    attempt: int,
+    scheduler: Scheduler,
+    judge: Judge | None,
+    planned: Mapping[Address, int],
+    rules: Sequence[ErrorRule],
+    ranks_per_node: int,
+    budgets: Budgets,
+    deadline: float,
+    choices: dict[Address, int],
+) -> None:
+    strikes = _Strikes(planned, attempt, engine, rules, ranks_per_node, choices)
+    if rules or any(address[0] == attempt and address[1] == "kill" for address in planned):
+        engine.strike = strikes
+    scheduler.begin(attempt)
+    if judge is not None:
+        judge.begin()
+    last, position, after_kill, died = -1, 0, -1, False
+    ready, steps = engine.ready, engine.steps
+    try:
+        engine.start()
+        run.violation = judge.observe(engine) if judge is not None else None
+        while ready and run.violation is None:
+            if strikes.killed:
+                if after_kill < 0:
+                    if judge is not None:
+                        judge.excused = True
+                    after_kill = planned.get((attempt, "end", -1, 0), 0)
+                    if after_kill:
+                        choices[attempt, "end", -1, 0] = after_kill
+                if after_kill == 0:
+                    break
+                after_kill -= 1
+            task = scheduler.choose(engine, last)
+            if task != default_task(ready, last):
+                choices[attempt, "schedule", last, position] = task + 1
+            if len(ready) > 1:
+                run.interleaved = True
+            engine.grant(task)
+            last, position = task, engine.position(task)
+            if judge is not None:
+                if strikes.killed:
+                    judge.excused = True
+                run.violation = judge.observe(engine)
+            if len(steps) >= budgets.operations:
+                run.incomplete = f"operations: {budgets.operations} were carried out and the ranks had not ended"
+                break
+            if not len(steps) & 255 and time.perf_counter() > deadline:
+                run.incomplete = f"wall time: {budgets.wall_seconds} s passed and the ranks had not ended"
+                break
+        died = strikes.killed
+        if run.violation is None and run.incomplete is None and judge is not None:
+            judge.excused = judge.excused or died
+            run.violation = judge.finish(engine, died=died)
+    finally:
+        times = engine.times()
+        endings = dict(engine.endings)
+        recorded = list(steps)
+        engine.close()
+        run.attempts.append(AttemptRecord(recorded, endings, died, strikes.struck, times))

@@ -1,0 +1,132 @@
+"""A scenario: cluster, workload, strategy, file system and fault budget, as data. Written as TOML or built in code."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator.errors import UsageError
+from simulator.faults import Faults
+
+
+class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The machines: ``nodes`` of them, ``ranks_per_node`` ranks on each."""
+
+    nodes: int = 2
+    ranks_per_node: int = 1
+
+    @property
+    def world_size(self) -> int:
+        """The number of ranks."""
+        return self.nodes * self.ranks_per_node
+
+
+class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is trained and saved.
+
+    ``layout`` names the files of a checkpoint, ``form`` their content: ``bytes``, ``torch``, ``safetensors`` or
+    ``size`` (sizes without bytes). ``model`` is needed by the layouts of a real model. The job does ``steps`` steps,
+    saves every ``save_every`` and keeps ``keep`` checkpoints (None: all); ``best`` is the step whose metric is best
+    (None: no metric). ``step_seconds`` is the virtual time of a training step. ``frozen`` adds a shard that never
+    changes.
+    """
+
+    layout: str = "ddp"
+    form: str = "bytes"
+    model: str | None = None
+    steps: int = 2
+    save_every: int = 1
+    keep: int | None = 1
+    best: int | None = None
+    frozen: bool = False
+    step_seconds: float = 60.0
+    options: dict[str, str | int | bool] = {}
+
+
+class StrategyChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A strategy by registered name, or as ``path/to/file.py:Class``; options go to its constructor."""
+
+    name: str
+    options: dict[str, str | int | float | bool] = {}
+
+
+class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where one run ends as incomplete: operations, virtual seconds of any rank, wall seconds."""
+
+    operations: int = 100_000
+    virtual_seconds: float = 1e6
+    wall_seconds: float = 60.0
+
+
+class FilesystemChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file system by profile name."""
+
+    profile: str = "shared"
+
+
+class CostChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What operations cost: a profile by name, single figures overridden. No profile: time only tells the order."""
+
+    profile: str | None = None
+    overrides: dict[str, float] = {}
+
+
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a run depends on besides the tape and the code under test."""
+
+    cluster: Cluster = Cluster()
+    workload: Workload = Workload()
+    strategy: StrategyChoice | None = None
+    program: str | None = None
+    filesystem: FilesystemChoice = FilesystemChoice()
+    costs: CostChoice = CostChoice()
+    faults: Faults = Faults()
+    restarts: int = 0
+    budgets: Budgets = Budgets()
+
+    def validate(self) -> None:
+        """Raise UsageError, naming the key, where a value makes no sense."""
+        _positive("cluster.nodes", self.cluster.nodes)
+        _positive("cluster.ranks_per_node", self.cluster.ranks_per_node)
+        _positive("workload.steps", self.workload.steps)
+        _positive("workload.save_every", self.workload.save_every)
+        if self.workload.keep is not None:
+            _positive("workload.keep", self.workload.keep)
+        if self.restarts < 0:
+            raise UsageError(f"restarts: must not be negative, is {self.restarts}")
+        _positive("budgets.operations", self.budgets.operations)
+        self.faults.validate()
+
+
+def _positive(key: str, value: float) -> None:
+    if value < 1:
+        raise UsageError(f"{key}: must be at least 1, is {value}")
+
+
+def load(path: Path) -> Scenario:
+    """Read a scenario file. Raises UsageError with the file and the offending key."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return from_table(table, str(path))
+
+
+def from_table(table: dict[str, Any], origin: str) -> Scenario:
+    """A scenario from plain data, as a TOML file or a trace holds it. ``origin`` names it in messages."""
+    try:
+        scenario = msgspec.convert(table, Scenario)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{origin}: {error}") from error
+    try:
+        scenario.validate()
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}") from error
+    return scenario

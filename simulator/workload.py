@@ -1,0 +1,61 @@
+"""The workload of a scenario made concrete: which shards each rank writes and reads at a step, with what content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from simulator import forms, layouts
+from simulator.layouts.shards import ShardSpec
+from simulator.scenario import Scenario
+from simulator.state import Form, Shard, Stamp, State
+
+
+class BoundWorkload:
+    """Shards by rank and step, for one scenario."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        workload = scenario.workload
+        world_size = scenario.cluster.world_size
+        self.keep = workload.keep
+        self.best = workload.best
+        self.specs = layouts.files_of(workload, scenario.cluster)
+        self._forms: dict[str, Form] = {}
+        self._form_name = workload.form
+        self._written: list[list[ShardSpec]] = [[] for _ in range(world_size)]
+        self._read_by_all: list[ShardSpec] = []
+        self._read_by: list[list[ShardSpec]] = [[] for _ in range(world_size)]
+        for spec in self.specs:
+            self._written[spec.writer].append(spec)
+            if spec.readers is None:
+                self._read_by_all.append(spec)
+            else:
+                for reader in spec.readers:
+                    self._read_by[reader].append(spec)
+
+    def to_save(self, rank: int, step: int) -> State:
+        """The state that a save of ``step`` gets on ``rank``: the shards that it writes."""
+        best = self.best if self.best is not None and step >= self.best else None
+        return State(step, [self._shard(spec, step) for spec in self._written[rank]], self.keep, best)
+
+    def to_load(self, rank: int, step: int) -> State:
+        """An empty state of ``step`` with every shard that ``rank`` needs to resume there."""
+        specs = (*self._read_by_all, *self._read_by[rank])
+        return State(step, [self._shard(spec, step) for spec in specs], self.keep)
+
+    def expected(self, spec: ShardSpec, step: int) -> Stamp:
+        """What the content of a file must be in a checkpoint of ``step``."""
+        return Stamp(spec.name, step if spec.changes else 0)
+
+    def fresh_for(self, rank: int) -> Callable[[int], State]:
+        """``to_load`` of one rank, as its ``fresh_state``."""
+        return lambda step: self.to_load(rank, step)
+
+    def _shard(self, spec: ShardSpec, step: int) -> Shard:
+        name = spec.name.format(step=step) if "{" in spec.name else spec.name
+        return Shard(name, spec.role, spec.size, self.expected(spec, step), self._form(spec.role))
+
+    def _form(self, role: str) -> Form:
+        form = self._forms.get(role)
+        if form is None:
+            form = self._forms[role] = forms.form_for(self._form_name, role)
+        return form
