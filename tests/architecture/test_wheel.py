@@ -1,0 +1,48 @@
+"""The package as a user gets it: built, installed in an environment of its own, used from an empty directory."""
+
+from __future__ import annotations
+
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.commands import run
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def test_the_wheel_holds_the_sources_their_data_and_the_license(checkout: Path, wheel: Path) -> None:
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "simulator", "strategies"]
+    tracked = subprocess.run(listing, cwd=checkout, capture_output=True, text=True, check=True).stdout.split()
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert set(filter(lambda name: (checkout / name).is_file(), tracked)) - held == set()
+    assert {name.split("/")[0] for name in held if ".dist-info/" not in name} == {
+        "ckptrace.py",
+        "simulator",
+        "strategies",
+    }
+    assert any(name.endswith("licenses/LICENSE") for name in held)
+
+
+def test_the_installed_package_is_the_one_that_runs(installed: Path, empty: Path) -> None:
+    code = "import simulator, strategies; print(simulator.__file__); print(strategies.__file__)"
+    result = run(installed / "python", "-c", code, cwd=empty)
+    assert result.returncode == 0, result.stderr
+    assert all(Path(line).is_relative_to(installed.parent) for line in result.stdout.split())
+
+
+def test_the_installed_command_knows_every_strategy(installed: Path, empty: Path, registered: dict[str, str]) -> None:
+    result = run(installed / "ckptrace", "strategies", cwd=empty)
+    assert result.returncode == 0, result.stderr
+    assert [name for name in registered if name not in result.stdout] == []
+
+
+@pytest.mark.slow
+def test_the_installed_demo_runs_from_an_empty_directory(installed: Path, empty: Path) -> None:
+    result = run(installed / "ckptrace", "demo", cwd=empty)
+    assert result.returncode == 0, result.stderr

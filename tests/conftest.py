@@ -1,0 +1,23 @@
+"""What all tests share: how Hypothesis runs, and where a test that needs a device may run."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Neither a deadline nor a health check by the clock: what passes must not depend on how busy the machine is.
+UNTIMED = [HealthCheck.too_slow]
+settings.register_profile("local", deadline=None, suppress_health_check=UNTIMED, print_blob=True)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``gpu`` where there is no CUDA device; torch is imported only if there is such a test."""
+    if item.get_closest_marker("gpu") is not None:
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
