@@ -17,7 +17,8 @@ from enum import IntEnum
 from typing import TypeAlias
 
 Thing: TypeAlias = tuple[int, str]
-"""(inode, facet): the facet is ``":data"``, ``":attributes"``, ``":listing"``, ``":mtime"``, or ``"/NAME"``."""
+"""(inode, facet): the facet is ``":data"``, ``":attributes"``, ``":links"``, ``":listing"``, ``":mtime"``, ``":ctime"``,
+``":lock"``, or ``"/NAME"``. A negative inode stands for what the tasks of one rank share, such as its descriptors."""
 
 
 class Mode(IntEnum):
@@ -38,13 +39,28 @@ def data(inode: int) -> Thing:
 
 
 def attributes(inode: int) -> Thing:
-    """Mode, owner, link count, and that the inode lives at all."""
+    """Mode, owner, and that a directory is not removed."""
     return (inode, ":attributes")
 
 
+def links(inode: int) -> Thing:
+    """The link count of an inode. Not part of a stat: a look at the count reads it."""
+    return (inode, ":links")
+
+
 def modification_time(inode: int) -> Thing:
-    """The mtime (and ctime) of an inode."""
+    """The mtime of an inode, whose changes move the ctime too. Not part of a stat: a look at mtime or ctime reads it."""
     return (inode, ":mtime")
+
+
+def change_time(inode: int) -> Thing:
+    """The ctime of an inode where it moves without the mtime (chmod, rename, link). A look at ctime reads both."""
+    return (inode, ":ctime")
+
+
+def lock(inode: int) -> Thing:
+    """Who holds the inode's flock."""
+    return (inode, ":lock")
 
 
 def listing(inode: int) -> Thing:
