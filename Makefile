@@ -7,6 +7,7 @@ SHELL := bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+PATIENT_PYTEST := $(PYTEST) -o faulthandler_timeout=3600
 PIP := $(BIN)/python -m pip install --quiet --quiet
 # The first that is Python 3.11 or newer and can make a virtual environment; PYTHON=... overrides.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -57,16 +58,16 @@ test: lint ## what must pass before a change lands
 	$(PYTEST) -n $(JOBS)
 
 test-slow: setup ## the tests that take minutes
-	$(PYTEST) -n $(JOBS) -m slow
+	$(PATIENT_PYTEST) -n $(JOBS) -m slow
 
 test-real: setup ## the tests that drive released training libraries
-	$(PYTEST) -m real
+	$(PATIENT_PYTEST) -m real
 
 determinism: setup ## the same scenario and seed, a thousand times over
-	$(PYTEST) -n $(JOBS) -m slow -k determinism
+	$(PATIENT_PYTEST) -n $(JOBS) -m slow -k determinism
 
 bench: setup ## speed, each figure beside its yardstick; nothing else should be running
-	$(PYTEST) -m bench --capture=no
+	$(PATIENT_PYTEST) -m bench --capture=no
 
 demo: setup ## the incident, its schedules, and every strategy compared
 	$(BIN)/ckptrace demo
