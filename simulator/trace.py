@@ -1,20 +1,30 @@
 """What happened: the canonical record of a run, and its file format.
 
-A trace is the same for the same tape whichever engine or file system ran it: paths are relative to the root, inodes
-and descriptors are numbered by first appearance, times appear as order only, and ENOTEMPTY and EEXIST of a rename
-over a directory are one class (both are legal: rename(2)).
+A trace is the same for the same tape whichever engine or file system ran it: paths are relative to the root and what
+differs between file systems without meaning anything is left out (``engines.canonical`` says what). The file is JSON:
+format version, versions of the software, scenario, tape, operations, verdict.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from simulator.errors import UsageError
+from simulator.tape import Tape
+
 FORMAT_VERSION = 1
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One step of a run.
 
     ``task`` did its ``n``-th operation; ``rank`` is the rank that it belongs to. ``result`` is the canonical result,
@@ -29,4 +39,125 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     result: Any = None
     error: str | None = None
     site: str | None = None
-    note: str | None = None
+
+    def same_as(self, other: Event) -> bool:
+        """Whether two engines did the same here (the source line is not part of it)."""
+        return (self.task, self.n, self.kind, self.arguments, self.result, self.error) == (
+            other.task, other.n, other.kind, other.arguments, other.result, other.error)
+
+
+class AttemptTrace(msgspec.Struct, frozen=True):
+    """One attempt of the job: its events in order, what struck (position, text), how each rank ended."""
+
+    events: list[Event]
+    faults: list[tuple[int, str]] = []
+    endings: dict[int, str] = {}
+    seconds: list[float] = []
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The violated invariant of a failing trace."""
+
+    invariant: str
+    message: str
+    rank: int | None = None
+    signature: str = ""
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """A recorded run."""
+
+    scenario: dict[str, Any]
+    tape: list[tuple[int, str, int, int, int]]
+    attempts: list[AttemptTrace]
+    digest: str
+    verdict: Verdict | None = None
+    explanation: dict[str, Any] | None = None
+    versions: dict[str, str] = {}
+    format: int = FORMAT_VERSION
+
+    def choices(self) -> Tape:
+        """The tape that the run was recorded on."""
+        return Tape.of_entries(self.tape)
+
+
+def digest_of(attempts: Iterable[Iterable[Event]]) -> str:
+    """A digest of what happened: equal for equal canonical events, in every process and on every machine."""
+    total = hashlib.blake2b(digest_size=16)
+    for events in attempts:
+        total.update(b"attempt")
+        for event in events:
+            fields = (event.task, event.n, event.kind, event.arguments, event.result, event.error)
+            total.update(repr(fields).encode("utf-8", "surrogatepass"))
+    return total.hexdigest()
+
+
+def software_versions() -> dict[str, str]:
+    """Versions on which a verdict can depend: 3.13's rmtree, say, ignores errors that 3.12's raises."""
+    found = {"python": platform.python_version(), "system": platform.system()}
+    for name in ("ckptrace", "torch", "safetensors"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def differences(recorded: dict[str, str]) -> list[str]:
+    """How the software here differs from that of a recording, a line each."""
+    here = software_versions()
+    return [f"recorded with {name} {version}, this is {here.get(name, 'unknown')}"
+            for name, version in recorded.items() if here.get(name) != version]
+
+
+def save(trace: Trace, path: Path) -> None:
+    """Write a trace file so that it is whole or absent. Raises UsageError when the place is not writable."""
+    data = msgspec.json.format(msgspec.json.encode(_escaped(msgspec.to_builtins(trace, str_keys=True))), indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ckptrace-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"{error.filename or path}: {error.strerror}") from error
+
+
+def load(path: Path) -> Trace:
+    """Read a trace file. Raises UsageError, naming the file, when it is missing, torn, newer or something else."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    try:
+        table = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a whole trace file: {error}") from error
+    version = table.get("format") if isinstance(table, dict) else None
+    if not isinstance(version, int):
+        raise UsageError(f"{path}: not a ckptrace trace: it has no format version")
+    if version > FORMAT_VERSION:
+        raise UsageError(f"{path}: written by a newer ckptrace (format {version}, this one reads up to {FORMAT_VERSION})")
+    try:
+        trace = msgspec.convert(table, Trace, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path}: not a valid trace: {error}") from error
+    found = digest_of(attempt.events for attempt in trace.attempts)
+    if found != trace.digest:
+        raise UsageError(f"{path}: damaged: its operations have digest {found}, it says {trace.digest}")
+    return trace
+
+
+def _escaped(value: Any) -> Any:
+    """Names that are not UTF-8 come as lone surrogates, which JSON cannot hold: written as ``\\udcXX`` text."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list | tuple):
+        return [_escaped(item) for item in value]
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    return value

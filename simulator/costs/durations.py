@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 
-from simulator.clock import SECOND, nanoseconds
 from simulator.costs.model import CostModel
 from simulator.operations import (
     AccessCheck,
@@ -42,20 +41,20 @@ def size_of(operation: Operation) -> int:
 class Durations:
     """A cost model, made ready for fast look-up. Durations are whole nanoseconds."""
 
-    __slots__ = ("_fixed", "_model", "_metadata_read", "_metadata_write", "_round")
+    __slots__ = ("_fixed", "_metadata_read", "_metadata_write", "_model", "_round")
 
     def __init__(self, model: CostModel) -> None:
         self._model = model
-        self._metadata_read = nanoseconds(model.metadata_read)
-        self._metadata_write = nanoseconds(model.metadata_write)
-        self._round = nanoseconds(model.collective_hop)
+        self._metadata_read = _nanoseconds(model.metadata_read)
+        self._metadata_write = _nanoseconds(model.metadata_write)
+        self._round = _nanoseconds(model.collective_hop)
         self._fixed: dict[type[Operation], int] = {
             **dict.fromkeys(_METADATA_READS, self._metadata_read),
             **dict.fromkeys(_LOCAL, 0),
-            Read: nanoseconds(model.data_call),
-            Write: nanoseconds(model.data_call),
-            Fsync: nanoseconds(model.fsync),
-            Close: nanoseconds(model.close),
+            Read: _nanoseconds(model.data_call),
+            Write: _nanoseconds(model.data_call),
+            Fsync: _nanoseconds(model.fsync),
+            Close: _nanoseconds(model.close),
         }
 
     def latency(self, operation: Operation) -> int:
@@ -71,13 +70,18 @@ class Durations:
         if isinstance(operation, Open):
             return self._metadata_write if operation.flags & os.O_CREAT else self._metadata_read
         if isinstance(operation, Sleep):
-            return nanoseconds(max(operation.seconds, 0.0))
+            return _nanoseconds(max(operation.seconds, 0.0))
         if isinstance(operation, Collective):
             return self._round * (len(operation.group) - 1).bit_length()
         return self._metadata_write
 
     def duration(
-        self, operation: Operation, on_node: int = 1, in_all: int = 1, stream: float | None = None, size: int | None = None
+        self,
+        operation: Operation,
+        on_node: int = 1,
+        in_all: int = 1,
+        stream: float | None = None,
+        size: int | None = None,
     ) -> int:
         """Latency and bytes, when the load stays as it is.
 
@@ -100,6 +104,9 @@ class Durations:
 
 
 def transfer(size: int, rate: float) -> int:
-    """Nanoseconds for ``size`` bytes at ``rate`` GB/s; a GB/s is a byte a nanosecond."""
-    assert SECOND == 10**9
+    """Nanoseconds for ``size`` bytes at ``rate`` GB/s, which is bytes a nanosecond."""
     return 0 if math.isinf(rate) else math.ceil(size / rate)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -19,7 +19,7 @@ class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """What operations cost on one cluster. Latencies in seconds; rates in GB/s (1e9 bytes a second, inf: no limit).
 
     ``metadata_read``       stat, access, readlink, readdir, statvfs, and an open that creates nothing
-    ``metadata_write``      an open that may create, mkdir, rmdir, unlink, rename, link, symlink, chmod, truncate, lock …
+    ``metadata_write``      an open that may create, mkdir, rmdir, unlink, rename, link, chmod, truncate, lock …
     ``data_call``           a read or write before its first byte
     ``fsync``, ``close``    these calls; data still in a cache is not charged to them but to the write
     ``collective_hop``      one of the ceil(log2 n) rounds of a collective of n ranks

@@ -35,7 +35,9 @@ def cost_model(profile: str, overrides: Mapping[str, float] | None = None) -> Co
     figures = {**_tables()[BASE], **_tables()[profile], **(overrides or {})}
     for key in figures:
         if key not in CostModel.__struct_fields__:
-            raise UsageError(f"costs.overrides: unknown key {key!r}; there are {', '.join(CostModel.__struct_fields__)}")
+            raise UsageError(
+                f"costs.overrides: unknown key {key!r}; there are {', '.join(CostModel.__struct_fields__)}"
+            )
     try:
         model = msgspec.convert(figures, CostModel)
     except msgspec.ValidationError as error:

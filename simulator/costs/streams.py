@@ -6,7 +6,7 @@ import os
 from fnmatch import fnmatchcase
 
 from simulator.costs.model import CostModel
-from simulator.operations import Close, Open, Operation
+from simulator.operations import Close, Dup, Open, Operation
 
 # safetensors writes beside its target under a name of tempfile's Rust namesake and renames it afterwards.
 _SAFETENSORS = ("*.safetensors", ".tmp??????")
@@ -38,12 +38,15 @@ class Streams:
         """The rate in GB/s of a write on a rank's descriptor."""
         return self._rates.get((rank, fd), self._model.write_stream)
 
-    def done(self, rank: int, operation: Operation, result: object) -> None:
-        """Take note of a completed operation and what it gave (for an open, the descriptor)."""
+    def performed(self, rank: int, operation: Operation, result: object) -> None:
+        """Take note of a completed operation and what it gave: for an open and a dup, the descriptor."""
         if isinstance(operation, Open):
             if isinstance(result, int) and operation.flags & os.O_ACCMODE != os.O_RDONLY:
                 rate = self.rate_of(operation.path)
                 if rate != self._model.write_stream:
                     self._rates[(rank, result)] = rate
+        elif isinstance(operation, Dup):
+            if isinstance(result, int) and (rank, operation.fd) in self._rates:
+                self._rates[(rank, result)] = self._rates[(rank, operation.fd)]
         elif isinstance(operation, Close):
             self._rates.pop((rank, operation.fd), None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import errno
+from os import strerror
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -11,9 +13,17 @@ from simulator.operations import Operation
 FIRST_DESCRIPTOR = 1 << 30
 """Simulated descriptors start here, so that none can be mistaken for one of the real operating system."""
 
+LINK_TO_ROOT: Final = "/\x1fckptrace-root"
+"""How the text of a symbolic link names the root, whose absolute path no file system is told.
+
+A link to the root has this text, a link to ``a/b`` below it ``LINK_TO_ROOT + "/a/b"``. It is an absolute path for
+whoever asks, holds a control character so that nobody writes it by chance, and makes equal trees equal wherever the
+root lies. The boundary puts it in for the root's path in ``Symlink.text`` and back in what ``Readlink`` gives.
+"""
+
 
 class Attributes(msgspec.Struct, frozen=True, gc=False):
-    """What stat(2) tells. Times in nanoseconds."""
+    """What stat(2) tells. Times in nanoseconds. The size of a directory is a constant, as no code may rely on it."""
 
     mode: int
     inode: int
@@ -27,6 +37,18 @@ class Attributes(msgspec.Struct, frozen=True, gc=False):
     changed: int = 0
 
 
+class WouldBlock(BlockingIOError):
+    """A ``Lock`` without LOCK_NB would have to wait for another holder.
+
+    Not an outcome that code under test may see: the engine lets the rank wait and performs the operation again when
+    it may succeed. If the descriptor held a lock of the other kind, that lock is gone already (flock(2): a conversion
+    removes the old lock first).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.EAGAIN, strerror(errno.EAGAIN))
+
+
 class Filesystem(Protocol):
     """A file system that ranks act on.
 
@@ -38,7 +60,8 @@ class Filesystem(Protocol):
         """Carry out ``operation`` for ``rank`` at virtual time ``now`` (nanoseconds) and return what it gives.
 
         Raises OSError with the errno that Linux gives, without file names (the boundary adds those that the caller
-        passed). ``now`` is strictly larger than that of every change before, unless the tape chose a tie.
+        passed); ``WouldBlock`` for a ``Lock`` that has to wait. ``now`` is strictly larger than that of every change
+        before, unless the tape chose a tie.
         """
         ...
 

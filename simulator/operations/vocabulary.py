@@ -269,8 +269,14 @@ def _plain(value: Any) -> Any:
         return f"{len(raw)} bytes {hashlib.blake2b(raw, digest_size=6).hexdigest()}"
     if isinstance(value, Extent):
         return f"{value.size} bytes sparse"
+    if isinstance(value, str):
+        # Undecodable bytes are lone surrogates, which no JSON holds.
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | float):
         return value
-    return repr(value)
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    # No repr here: that of an arbitrary object may hold its address, which differs from run to run.
+    return f"<{type(value).__name__}>"

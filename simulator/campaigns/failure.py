@@ -1,0 +1,57 @@
+"""From a failing run to what a person gets: minimised, run again in detail, explained, as a trace."""
+
+from __future__ import annotations
+
+from simulator.campaigns.minimise import minimise
+from simulator.campaigns.result import Failure
+from simulator.engines.canonical import event_of
+from simulator.engines.interface import Ending
+from simulator.experiment import Experiment
+from simulator.run import Run
+from simulator.schedulers.replay import TapeReplay
+from simulator.trace import AttemptTrace, Event, Trace, Verdict, digest_of, software_versions
+
+
+def failure_of(experiment: Experiment, failing: Run, schedule: int) -> Failure:
+    """Minimise a failing run and record the result."""
+    smallest = minimise(experiment, failing)
+    detailed = experiment.run(TapeReplay(smallest.tape), smallest.tape, detail=True)
+    violation = detailed.violation
+    assert violation is not None, "a recorded failure did not repeat on its own tape"
+    trace = trace_of(experiment, detailed)
+    return Failure(violation.invariant, violation.rank, violation.message, violation.signature, trace,
+                   schedule=schedule)
+
+
+def trace_of(experiment: Experiment, run: Run) -> Trace:
+    """The trace of a run."""
+    attempts = [
+        AttemptTrace(
+            [event_of(step) for step in record.steps],
+            record.faults,
+            {rank: _ended(ending) for rank, ending in record.endings.items()},
+        )
+        for record in run.attempts
+    ]
+    violation = run.violation
+    verdict = None
+    if violation is not None:
+        verdict = Verdict(violation.invariant, violation.message, violation.rank, violation.signature)
+    return Trace(
+        scenario=experiment.described(),
+        tape=run.tape.entries(),
+        attempts=attempts,
+        digest=digest_of(_events(attempts)),
+        verdict=verdict,
+        versions=software_versions(),
+    )
+
+
+def _events(attempts: list[AttemptTrace]) -> list[list[Event]]:
+    return [attempt.events for attempt in attempts]
+
+
+def _ended(ending: Ending) -> str:
+    if ending.killed:
+        return "killed"
+    return "returned" if ending.error is None else f"raised {type(ending.error).__name__}: {ending.error}"

@@ -1,0 +1,66 @@
+"""Which scheduler serves which run, by name; and the faults that a sampled run gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from simulator.errors import UsageError
+from simulator.run import Scheduler
+from simulator.scenario import Scenario
+from simulator.schedulers.pct import PCT
+from simulator.schedulers.random_walk import RandomWalk
+from simulator.tape import Address, Tape
+
+SchedulerFactory = Callable[[Random], Scheduler]
+
+
+def scheduler_factories(name: str, lengths: Sequence[int]) -> list[SchedulerFactory]:
+    """The schedulers that take turns under a name. ``lengths`` are the operations of each rank when undisturbed.
+
+    Names: ``random``, ``sticky`` (random, but a rank goes on with probability 0.9), ``pct`` or ``pct:DEPTH``, ``pos``,
+    ``surw``, and ``mixed``, which is all of them in turn. Raises UsageError for another name.
+    """
+    steps = sum(lengths)
+    if name == "mixed":
+        return [f for part in ("random", "pct:2", "sticky", "pct:3", "surw", "pos") if part in _available()
+                for f in scheduler_factories(part, lengths)]
+    kind, _, argument = name.partition(":")
+    if kind == "random" and not argument:
+        return [lambda random: RandomWalk(random)]
+    if kind == "sticky" and not argument:
+        return [lambda random: RandomWalk(random, stay=0.9)]
+    if kind == "pct" and (not argument or argument.isdigit() and int(argument) > 0):
+        depth = int(argument or 3)
+        return [lambda random: PCT(random, depth, steps)]
+    raise UsageError(f"unknown scheduler {name!r}; known are random, sticky, pct, pct:DEPTH, pos, surw, mixed")
+
+
+def _available() -> set[str]:
+    return {"random", "sticky", "pct:2", "pct:3"}
+
+
+def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -> Tape | None:
+    """Draw the faults of one run from the budget; None when the budget is empty.
+
+    Each kill strikes one rank at one of its operations, uniformly over those of an undisturbed run and a few more, in
+    a random attempt that has a successor where there is one. One run in eight gets no fault, so that a campaign with
+    a budget also covers undisturbed jobs.
+    """
+    faults = scenario.faults
+    if not (faults.kills or faults.node_kills or faults.errors) or random.random() < 0.125:
+        return None
+    choices: dict[Address, int] = {}
+    world_size = scenario.cluster.world_size
+    attempts = max(1, scenario.restarts)
+    for value, count in ((1, faults.kills), (2, faults.node_kills)):
+        for _ in range(count):
+            rank = random.randrange(world_size)
+            attempt = random.randrange(attempts)
+            choices[attempt, "kill", rank, random.randrange(lengths[rank] + 2)] = value
+            choices[attempt, "end", -1, 0] = random.choice((0, 1, random.randrange(1 + sum(lengths))))
+    for number, rule in enumerate(faults.errors):
+        for _ in range(rule.count):
+            rank = random.randrange(world_size)
+            choices[random.randrange(attempts), f"error{number}", rank, random.randrange(lengths[rank] + 1)] = 1
+    return Tape({address: value for address, value in choices.items() if value})

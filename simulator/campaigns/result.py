@@ -1,0 +1,47 @@
+"""What a campaign gives back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from simulator.trace import Trace
+
+
+class Failure(msgspec.Struct):
+    """The first violation, minimised and explained. ``error`` is the message, ``signature`` names equal failures."""
+
+    invariant: str
+    rank: int | None
+    error: str
+    signature: str
+    trace: Trace
+    explanation: Any = None
+    schedule: int = 0
+    """The number of the schedule that failed, from 1."""
+
+
+class Result(msgspec.Struct):
+    """The outcome of an exploration.
+
+    ``verdict`` is violated, clean, certified or incomplete. ``schedules`` were run, ``states`` judged (distinct ones),
+    ``operations`` carried out, in ``seconds``. ``classes`` and ``blocked`` belong to exhaustive search.
+    """
+
+    verdict: str
+    schedules: int
+    seconds: float
+    seed: int
+    scenario: dict[str, Any]
+    classes: int | None = None
+    blocked: int | None = None
+    states: int = 0
+    operations: int = 0
+    failure: Failure | None = None
+    digest: str | None = None
+    coverage: str = ""
+    """What a verdict without a failure covers, in words."""
+    reason: str | None = None
+    """Why an incomplete verdict is incomplete."""
+    lengths: list[int] = []

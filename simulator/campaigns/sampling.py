@@ -1,0 +1,123 @@
+"""Explore a scenario by sampling schedules: many runs, until one violates an invariant or the budget is used up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+
+from simulator.campaigns.failure import failure_of
+from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.result import Result
+from simulator.engines.canonical import event_of
+from simulator.errors import CannotDo
+from simulator.experiment import Experiment
+from simulator.run import Run
+from simulator.schedulers.replay import TapeReplay
+from simulator.tape import Tape
+from simulator.trace import Event, digest_of
+
+Progress = Callable[[int, float], None]
+"""Called now and then with the number of schedules so far and the seconds used."""
+
+
+def events_of(run: Run) -> list[list[Event]]:
+    """The canonical events of each attempt."""
+    return [[event_of(step) for step in attempt.steps] for attempt in run.attempts]
+
+
+def digest_of_run(run: Run) -> str:
+    """The digest of a run's canonical events."""
+    return digest_of(events_of(run))
+
+
+def sample(
+    experiment: Experiment,
+    *,
+    schedules: int,
+    scheduler: str = "mixed",
+    seed: int = 0,
+    seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
+
+    The boundary must be installed. The first schedule is the undisturbed one; it is run twice and compared, and so is
+    the first disturbed one: code under test that is not deterministic is told so at once (CannotDo). Also CannotDo
+    when no run had a point at which two ranks could go on: nothing was tested then.
+    """
+    scenario = experiment.scenario
+    started = time.perf_counter()
+    undisturbed = _twice(experiment, Tape(), None)
+    lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
+    factories = scheduler_factories(scheduler, lengths)
+    interleaved = undisturbed.interleaved
+    operations = undisturbed.operations
+    done, run = 1, undisturbed
+    incomplete: str | None = undisturbed.incomplete
+    random = Random()
+    while run.violation is None and done < schedules and incomplete is None:
+        if seconds is not None and time.perf_counter() - started > seconds:
+            break
+        random.seed(seed << 40 | done)
+        factory = factories[done % len(factories)]
+        plan = sampled_faults(scenario, lengths, random)
+        run = experiment.run(factory(random), plan)
+        if done == 1:
+            _same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+        interleaved = interleaved or run.interleaved
+        operations += run.operations
+        incomplete = run.incomplete
+        done += 1
+        if progress is not None and not done & 255:
+            progress(done, time.perf_counter() - started)
+    if run.violation is None and not interleaved:
+        raise CannotDo("nothing was interleaved: at no point could two ranks go on, so no race was tested "
+                       f"({undisturbed.operations} operations, {scenario.cluster.world_size} ranks)")
+    searched = time.perf_counter() - started
+    failure = failure_of(experiment, run, done) if run.violation is not None else None
+    verdict = "violated" if failure is not None else "incomplete" if incomplete is not None else "clean"
+    return Result(
+        verdict=verdict,
+        schedules=done,
+        seconds=searched,
+        seed=seed,
+        scenario=experiment.described(),
+        states=experiment.verdicts.judged if experiment.verdicts is not None else 0,
+        operations=operations,
+        failure=failure,
+        digest=failure.trace.digest if failure is not None else digest_of_run(run),
+        coverage=f"sampled: {done:,} schedules, {scheduler}" + experiment.faults_in_words(),
+        reason=incomplete,
+        lengths=lengths,
+    )
+
+
+def rank_lengths(run: Run, world_size: int) -> list[int]:
+    """The number of operations of each rank in the first attempt of a run."""
+    lengths = [0] * world_size
+    for step in run.attempts[0].steps:
+        lengths[step.rank] += 1
+    return lengths
+
+
+def _twice(experiment: Experiment, tape: Tape, plan: Tape | None) -> Run:
+    experiment.learn(TapeReplay(tape))
+    first = experiment.run(TapeReplay(tape), plan)
+    second = experiment.run(TapeReplay(tape), plan)
+    _same(first, second, "the undisturbed tape")
+    return second
+
+
+def _same(first: Run, second: Run, what: str) -> None:
+    """Raise CannotDo, naming the first differing step, when two runs of one tape differ."""
+    for attempt, (a, b) in enumerate(zip(events_of(first), events_of(second), strict=False)):
+        for position, (x, y) in enumerate(zip(a, b, strict=False)):
+            if not x.same_as(y):
+                raise CannotDo(
+                    f"the code under test is not deterministic: two runs of {what} differ in attempt {attempt} at step "
+                    f"{position}: rank {x.rank} {x.kind} {x.arguments} then, rank {y.rank} {y.kind} {y.arguments} now"
+                )
+        if len(a) != len(b):
+            raise CannotDo(f"the code under test is not deterministic: two runs of {what} have {len(a)} and {len(b)} "
+                           f"operations in attempt {attempt}")

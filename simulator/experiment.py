@@ -1,0 +1,126 @@
+"""A scenario made ready to run: programs, file system, judge. What is prepared once and used by every run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator import filesystems, registry
+from simulator.engines.greenlets import GreenletEngine
+from simulator.engines.interface import Program
+from simulator.errors import UsageError
+from simulator.filesystems import Filesystem
+from simulator.invariants import Judge
+from simulator.invariants.judge import Check, Verdicts
+from simulator.invariants.learning import Learner
+from simulator.invariants.restart import FunctionProbe, StrategyProbe
+from simulator.job import training_program
+from simulator.run import Run, Scheduler, execute
+from simulator.scenario import Scenario
+from simulator.tape import Tape
+from simulator.workload import BoundWorkload
+
+ROOT = "/dev/null/ckptrace"
+"""Where the simulated file system appears: a path that cannot exist on the real disk, so that an escape fails there."""
+
+
+class Experiment:
+    """Everything of a scenario that does not change from run to run."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        programs: Sequence[Program] | None = None,
+        pick: Callable[[Path], Path | None] | None = None,
+        checks: Sequence[Check] = (),
+    ) -> None:
+        scenario.validate()
+        self.scenario = scenario
+        self.checks = tuple(checks)
+        cluster = scenario.cluster
+        self.bound: BoundWorkload | None = None
+        self.probe: StrategyProbe | FunctionProbe | None = None
+        if scenario.strategy is not None:
+            factory = registry.factory(scenario.strategy.name, scenario.strategy.options)
+            self.bound = BoundWorkload(scenario)
+            program = training_program(factory, scenario.workload, self.bound)
+            self.programs: list[Program] = [program] * cluster.world_size
+            self.probe = StrategyProbe(factory, self.bound, nodes=cluster.nodes, world_size=cluster.world_size,
+                                       root=ROOT)
+        elif programs is not None:
+            self.programs = list(programs)
+            if len(self.programs) != cluster.world_size:
+                raise UsageError(f"programs: {len(self.programs)} were given for {cluster.world_size} ranks")
+            if pick is not None:
+                self.probe = FunctionProbe(pick, nodes=cluster.nodes, world_size=cluster.world_size, root=ROOT)
+        else:
+            raise UsageError("scenario: it names neither a strategy nor a program")
+        self.verdicts = Verdicts(self.probe) if self.probe is not None else None
+
+    def filesystem(self) -> Filesystem:
+        """An empty file system of the scenario's profile."""
+        return filesystems.by_profile(self.scenario.filesystem.profile)
+
+    def engine(self, filesystem: Filesystem, attempt: int, *, detail: bool = False) -> GreenletEngine:
+        """An in-process engine for one attempt."""
+        return GreenletEngine(
+            filesystem, self.programs, nodes=self.scenario.cluster.nodes, root=ROOT, attempt=attempt, detail=detail,
+            fresh_states=self.bound.fresh_for if self.bound is not None else None,
+        )
+
+    def judge(self, filesystem: Filesystem) -> Judge:
+        """A judge for one run."""
+        return Judge(filesystem, root=ROOT, nodes=self.scenario.cluster.nodes,
+                     world_size=self.scenario.cluster.world_size, verdicts=self.verdicts, bound=self.bound,
+                     checks=self.checks)
+
+    def learn(self, scheduler: Scheduler) -> None:
+        """Let the probe of a plain program learn from an undisturbed run; nothing to do for a strategy."""
+        if isinstance(self.probe, FunctionProbe):
+            probe, world_size = self.probe, self.scenario.cluster.world_size
+            self.run(scheduler, judge_by=lambda filesystem: Learner(filesystem, probe, world_size))
+
+    def described(self) -> dict[str, Any]:
+        """The scenario as plain data, for results and traces."""
+        table: dict[str, Any] = msgspec.to_builtins(self.scenario)
+        return table
+
+    def faults_in_words(self) -> str:
+        """What a verdict must name beside its schedules: job death and the fault budget."""
+        faults = self.scenario.faults
+        parts = []
+        if self.verdicts is not None:
+            parts.append("job death at every instant")
+        for field, text in (("kills", "rank kill"), ("node_kills", "node kill")):
+            count = getattr(faults, field)
+            if count:
+                parts.append(f"{count} {text}{'s' if count > 1 else ''}")
+        if faults.errors:
+            parts.append(f"{len(faults.errors)} error rules")
+        if self.scenario.restarts:
+            parts.append(f"{self.scenario.restarts} restart{'s' if self.scenario.restarts > 1 else ''}")
+        return ", with " + ", ".join(parts) if parts else ""
+
+    def run(
+        self,
+        scheduler: Scheduler,
+        plan: Tape | None = None,
+        *,
+        detail: bool = False,
+        judge_by: Callable[[Filesystem], Any] | None = None,
+    ) -> Run:
+        """One run on the model in this process. The boundary must be installed."""
+        filesystem = self.filesystem()
+        scenario = self.scenario
+
+        def factory(filesystem: Filesystem, attempt: int) -> Any:
+            return self.engine(filesystem, attempt, detail=detail)
+
+        return execute(
+            filesystem, factory, scheduler, judge=(judge_by or self.judge)(filesystem), plan=plan, rules=scenario.faults.errors,
+            ranks_per_node=scenario.cluster.ranks_per_node, restarts=scenario.restarts, budgets=scenario.budgets,
+        )
