@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
-from simulator import filesystems, registry
+from simulator import registry
 from simulator.engines.greenlets import GreenletEngine
 from simulator.engines.interface import Program
 from simulator.errors import UsageError
 from simulator.filesystems import Filesystem
+from simulator.filesystems.profiles import by_profile
 from simulator.invariants import Judge
 from simulator.invariants.judge import Check, Verdicts
 from simulator.invariants.learning import Learner
@@ -63,7 +64,8 @@ class Experiment:
 
     def filesystem(self) -> Filesystem:
         """An empty file system of the scenario's profile."""
-        return filesystems.by_profile(self.scenario.filesystem.profile)
+        filesystem: Filesystem = by_profile(self.scenario.filesystem.profile)
+        return filesystem
 
     def engine(self, filesystem: Filesystem, attempt: int, *, detail: bool = False) -> GreenletEngine:
         """An in-process engine for one attempt."""

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from simulator.engines.interface import Step
 from simulator.errors import UsageError
 from simulator.run import Scheduler
 from simulator.scenario import Scenario
 from simulator.schedulers.pct import PCT
+from simulator.schedulers.pos import PartialOrderSampling
 from simulator.schedulers.random_walk import RandomWalk
+from simulator.schedulers.surw import SelectivelyUniformWalk, profile_of
 from simulator.tape import Address, Tape
 
 SchedulerFactory = Callable[[Random], Scheduler]
 
 
-def scheduler_factories(name: str, lengths: Sequence[int]) -> list[SchedulerFactory]:
-    """The schedulers that take turns under a name. ``lengths`` are the operations of each rank when undisturbed.
+def scheduler_factories(name: str, undisturbed: Sequence[Step]) -> list[SchedulerFactory]:
+    """The schedulers that take turns under a name. ``undisturbed`` are the steps of a run that nothing disturbed.
 
     Names: ``random``, ``sticky`` (random, but a rank goes on with probability 0.9), ``pct`` or ``pct:DEPTH``, ``pos``,
     ``surw``, and ``mixed``, which is all of them in turn. Raises UsageError for another name.
     """
-    steps = sum(lengths)
     if name == "mixed":
-        return [f for part in ("random", "pct:2", "sticky", "pct:3", "surw", "pos") if part in _available()
-                for f in scheduler_factories(part, lengths)]
+        parts = ("random", "pct:2", "sticky", "pct:3", "surw", "pos")
+        return [factory for part in parts for factory in scheduler_factories(part, undisturbed)]
     kind, _, argument = name.partition(":")
     if kind == "random" and not argument:
         return [lambda random: RandomWalk(random)]
@@ -32,12 +34,13 @@ def scheduler_factories(name: str, lengths: Sequence[int]) -> list[SchedulerFact
         return [lambda random: RandomWalk(random, stay=0.9)]
     if kind == "pct" and (not argument or argument.isdigit() and int(argument) > 0):
         depth = int(argument or 3)
-        return [lambda random: PCT(random, depth, steps)]
+        return [lambda random: PCT(random, depth, len(undisturbed))]
+    if kind == "pos" and not argument:
+        return [PartialOrderSampling]
+    if kind == "surw" and not argument:
+        profile = profile_of(undisturbed)
+        return [lambda random: SelectivelyUniformWalk(random, profile)]
     raise UsageError(f"unknown scheduler {name!r}; known are random, sticky, pct, pct:DEPTH, pos, surw, mixed")
-
-
-def _available() -> set[str]:
-    return {"random", "sticky", "pct:2", "pct:3"}
 
 
 def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -> Tape | None:
