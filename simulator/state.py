@@ -24,8 +24,11 @@ class Form(Protocol):
         """Write the content of ``stamp`` to ``path`` as the framework would."""
         ...
 
-    def read(self, path: str, size: int) -> Stamp:
-        """Read a file back. Raises ValueError, EOFError or OSError when it is not a whole content."""
+    def read(self, path: str, name: str, size: int) -> Stamp:
+        """Read back a file that should hold a content of ``name`` (a stamp's name) and tell what it does hold.
+
+        Raises ValueError, naming the path, when that is not one whole content, and OSError as reading does.
+        """
         ...
 
     def checksum(self, stamp: Stamp, size: int) -> str:
@@ -59,15 +62,22 @@ class Shard:
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Read the shard from ``path``. Raises what reading a missing or torn file raises."""
-        self.loaded = self._form.read(os.fspath(path), self.size)
+        self.loaded = self._form.read(os.fspath(path), self.stamp.name, self.size)
 
     def checksum(self) -> str:
-        """A checksum of what ``save`` writes: equal for equal content, whatever the step."""
-        return self._form.checksum(self.stamp, self.size)
+        """A checksum of what the shard holds, equal for equal content, whatever the step.
+
+        That is what ``save`` writes and, once ``load`` has returned, what it read.
+        """
+        return self._form.checksum(self.loaded or self.stamp, self.size)
 
 
 class State:
-    """What a save gets and a load gives. ``keep`` is how many checkpoints the job retains (None: all)."""
+    """What a save gets and a load gives.
+
+    ``keep`` is how many checkpoints the job retains (None: all), ``best_step`` the step that is retained besides
+    because its metric is the best so far (None: no metric, or none yet).
+    """
 
     __slots__ = ("best_step", "keep", "shards", "step")
 
@@ -98,12 +108,21 @@ class StrategyRank(Protocol):
     def new_group(self, ranks: Sequence[int]) -> object: ...
     def background(self, function: Callable[[], object]) -> object: ...
     def fresh_state(self, step: int) -> State:
-        """An empty state of ``step`` with every shard that this rank must load to resume there."""
+        """A state of ``step`` with every shard that this rank needs to resume there, none of them loaded yet.
+
+        A rank that has reached ``step`` holds the same content in memory (its own part, and what all ranks share), so
+        that these shards can also be saved: that is how a rank writes a copy of what another rank writes elsewhere.
+        """
         ...
 
 
 class Strategy(Protocol):
-    """A checkpoint protocol. ``rotate(rank, keep)`` is called after ``save`` where a strategy has it."""
+    """A checkpoint protocol.
+
+    Two more methods are optional. ``rotate(rank, keep)`` is called after ``save``. ``recover(rank, checkpoint,
+    state)`` is called on every rank of a restarted job, once, when all that it resumes from has been loaded: it
+    removes what the dead attempt left behind. ``pick`` and ``load`` change nothing: others may call them meanwhile.
+    """
 
     def save(self, rank: StrategyRank, state: State, step: int) -> None: ...
     def pick(self, rank: StrategyRank) -> Path | None: ...

@@ -1,0 +1,235 @@
+"""The forms of content: short bytes, torch files, safetensors files, and files that have a size but no bytes.
+
+Whatever the form, a trainer state is JSON text with ``global_step`` and a pointer is the text ``global_step{N}``, as
+Trainer and DeepSpeed write them. A content is a function of its stamp alone, so that a file that is torn, or mixed of
+two contents, differs from every whole one and is recognised when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
+
+from simulator.errors import UsageError
+from simulator.state import Form, Stamp
+
+FORMS: Final = ("bytes", "torch", "safetensors", "size")
+"""The names of the forms. With ``safetensors`` the model's shards are safetensors files, all others torch files."""
+
+WriteExtent: TypeAlias = Callable[[int, int], None]
+"""Makes the file of a descriptor that many bytes longer, from the descriptor's position on, without writing them."""
+
+HEADER_SIZE: Final = 64
+"""Length in bytes of what a file of the form ``size`` really holds."""
+
+_TENSOR_LENGTH = 16
+
+
+class Codec(Protocol):
+    """How a stamp becomes the bytes of a file, and back."""
+
+    def encode(self, stamp: Stamp) -> bytes:
+        """The content of a stamp; always the same bytes."""
+        ...
+
+    def decode(self, content: bytes, name: str) -> Stamp:
+        """The stamp of a content; any exception says that it is none. The caller checks that it is a whole one."""
+        ...
+
+
+class WholeContent:
+    """A form that writes real bytes, made and understood by a codec.
+
+    Each content is serialised once, and each distinct content that is read is decoded once.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._contents: dict[Stamp, bytes] = {}
+        self._stamps: dict[tuple[str, bytes], Stamp] = {}
+
+    def write(self, path: str, stamp: Stamp, size: int) -> None:
+        """Write the content of ``stamp``; ``size`` plays no part."""
+        with open(path, "wb") as file:
+            file.write(self._content(stamp))
+
+    def read(self, path: str, name: str, size: int) -> Stamp:
+        """The stamp of the file's content. Raises ValueError naming the path when that is torn or mixed."""
+        with open(path, "rb") as file:
+            content = file.read()
+        stamp = self._stamps.get((name, content))
+        if stamp is None:
+            try:
+                stamp = self._codec.decode(content, name)
+            except Exception as error:  # what torch and safetensors raise on damaged input is not documented
+                raise ValueError(f"{path}: torn or foreign content ({len(content)} bytes): {error}") from error
+            if self._content(stamp) != content:
+                raise ValueError(f"{path}: torn or mixed content ({len(content)} bytes), in part {stamp}")
+            self._stamps[name, content] = stamp
+        return stamp
+
+    def checksum(self, stamp: Stamp, size: int) -> str:
+        """BLAKE2b of the bytes."""
+        return hashlib.blake2b(self._content(stamp), digest_size=16).hexdigest()
+
+    def _content(self, stamp: Stamp) -> bytes:
+        content = self._contents.get(stamp)
+        if content is None:
+            content = self._contents[stamp] = self._codec.encode(stamp)
+        return content
+
+
+class SizeOnly:
+    """A form for shards that are too large to be written: a header of 64 bytes, then a hole up to the shard's size.
+
+    The header names version, size and, by a digest and as much of its end as fits, the shard. ``write_extent`` makes
+    the hole; the default gives a sparse file. A shard smaller than the header is a header.
+    """
+
+    def __init__(self, write_extent: WriteExtent | None = None) -> None:
+        self._write_extent = write_extent or _sparse
+
+    def write(self, path: str, stamp: Stamp, size: int) -> None:
+        """Write header and hole."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            os.write(fd, _header(stamp, size))
+            if size > HEADER_SIZE:
+                self._write_extent(fd, size - HEADER_SIZE)
+        finally:
+            os.close(fd)
+
+    def read(self, path: str, name: str, size: int) -> Stamp:
+        """The stamp that the header names. Raises ValueError naming the path when header or size is not right."""
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            header = os.read(fd, HEADER_SIZE)
+            length = os.fstat(fd).st_size
+        finally:
+            os.close(fd)
+        version = re.match(rb"version (\d+) ", header)
+        stamp = Stamp(name, int(version.group(1))) if version else None
+        if stamp is None or header != _header(stamp, size):
+            raise ValueError(f"{path}: torn or foreign content: the header is {header!r}")
+        if length != max(size, HEADER_SIZE):
+            raise ValueError(f"{path}: torn content: {length} bytes of {max(size, HEADER_SIZE)}")
+        return stamp
+
+    def checksum(self, stamp: Stamp, size: int) -> str:
+        """BLAKE2b of the header, which names everything that the content depends on."""
+        return hashlib.blake2b(_header(stamp, size), digest_size=16).hexdigest()
+
+
+class ReadableText:
+    """Two short lines that name the stamp: any cut or mixture of two contents leaves them unequal."""
+
+    def encode(self, stamp: Stamp) -> bytes:
+        return f"{stamp.version} {stamp.name}\nend of {stamp.version} {stamp.name}\n".encode()
+
+    def decode(self, content: bytes, name: str) -> Stamp:
+        version, named = content.decode().split("\n", 1)[0].split(" ", 1)
+        return Stamp(named, int(version))
+
+
+class TrainerStateText:
+    """The JSON text of a trainer state."""
+
+    def encode(self, stamp: Stamp) -> bytes:
+        return (json.dumps({"file": stamp.name, "global_step": stamp.version}, indent=2) + "\n").encode()
+
+    def decode(self, content: bytes, name: str) -> Stamp:
+        table = json.loads(content)
+        return Stamp(table["file"], table["global_step"])
+
+
+class PointerText:
+    """The text of DeepSpeed's file ``latest``. It does not say whose pointer it is: whoever reads it must know."""
+
+    def encode(self, stamp: Stamp) -> bytes:
+        return f"global_step{stamp.version}".encode()
+
+    def decode(self, content: bytes, name: str) -> Stamp:
+        return Stamp(name, int(content.removeprefix(b"global_step")))
+
+
+class TorchFile:
+    """A dict with small tensors, as ``torch.save`` makes it."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self._torch = torch
+
+    def encode(self, stamp: Stamp) -> bytes:
+        weight = self._torch.tensor(_values(stamp), dtype=self._torch.float32)
+        table = {"name": stamp.name, "version": stamp.version, "weight": weight, "bias": weight / 2}
+        buffer = io.BytesIO()
+        self._torch.save(table, buffer)
+        return buffer.getvalue()
+
+    def decode(self, content: bytes, name: str) -> Stamp:
+        table = self._torch.load(io.BytesIO(content), weights_only=True)
+        return Stamp(table["name"], table["version"])
+
+
+class SafetensorsFile:
+    """A few small tensors, as ``safetensors.torch.save`` makes it; the shard's name is in the metadata."""
+
+    def __init__(self) -> None:
+        import safetensors
+        import safetensors.torch
+        import torch
+
+        self._torch = torch
+        self._safetensors = safetensors
+
+    def encode(self, stamp: Stamp) -> bytes:
+        weight = self._torch.tensor(_values(stamp), dtype=self._torch.bfloat16)
+        tensors = {"weight": weight, "version": self._torch.tensor([stamp.version], dtype=self._torch.int64)}
+        # One entry of metadata: the library writes several in an order that changes from process to process.
+        content: bytes = self._safetensors.torch.save(tensors, {"name": stamp.name})
+        return content
+
+    def decode(self, content: bytes, name: str) -> Stamp:
+        version = self._safetensors.torch.load(content)["version"]
+        header_length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + header_length])["__metadata__"]
+        return Stamp(metadata["name"], int(version.item()))
+
+
+def form_for(name: str, role: str, write_extent: WriteExtent | None = None) -> Form:
+    """The form in which a workload of form ``name`` writes shards of ``role``.
+
+    ``write_extent`` is how the form ``size`` makes holes. Raises UsageError when there is no form of that name.
+    """
+    if name not in FORMS:
+        raise UsageError(f"workload.form: unknown form {name!r}; there are {', '.join(FORMS)}")
+    if role == "trainer_state":
+        return WholeContent(TrainerStateText())
+    if role == "pointer":
+        return WholeContent(PointerText())
+    if name == "size":
+        return SizeOnly(write_extent)
+    if name == "bytes":
+        return WholeContent(ReadableText())
+    return WholeContent(SafetensorsFile() if name == "safetensors" and role == "model" else TorchFile())
+
+
+def _values(stamp: Stamp) -> list[float]:
+    digest = hashlib.blake2b(f"{stamp.version} {stamp.name}".encode(), digest_size=_TENSOR_LENGTH).digest()
+    return [byte / 256 for byte in digest]
+
+
+def _header(stamp: Stamp, size: int) -> bytes:
+    digest = hashlib.blake2b(stamp.name.encode(), digest_size=8).hexdigest()
+    start = f"version {stamp.version} size {size} {digest} ".encode()
+    return start + stamp.name.encode()[-(HEADER_SIZE - 1 - len(start)) :].rjust(HEADER_SIZE - 1 - len(start)) + b"\n"
+
+
+def _sparse(fd: int, size: int) -> None:
+    os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR) + size)

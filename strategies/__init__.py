@@ -1,0 +1,1 @@
+"""Checkpoint protocols, one a file: plain code on the standard library that a training job could use as it stands."""
