@@ -1,8 +1,8 @@
 """When pending operations end: the operations of all tasks on one time line, sharing the file system's bandwidth.
 
-Every task whose next operation is known has *begun* it; the scheduler grants one, which is then *finished*, and
-its task begins its next operation. A scheduler that grants by time asks for the one that ends first. Any other may finish any
-task: those that would have ended before are then held up until they are granted, and time never runs backwards.
+Every task whose next operation is known has *begun* it; the scheduler grants one, which is then *finished*, and its
+task begins its next operation. A scheduler that grants by time asks for the one that ends first. Any other may finish
+any task: those that would have ended before are then held up until they are granted, and time never runs backwards.
 
 A call costs O(log n) in the number of pending operations, amortised, besides what ``FairShare`` says.
 """
