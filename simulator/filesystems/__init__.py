@@ -1,5 +1,6 @@
 """What operations act on: the POSIX model, a real directory, pyfakefs."""
 
-from simulator.filesystems.interface import FIRST_DESCRIPTOR, Attributes, Filesystem
+from simulator.filesystems.interface import FIRST_DESCRIPTOR, LINK_TO_ROOT, Attributes, Filesystem, WouldBlock
+from simulator.filesystems.posix import PosixModel
 
-__all__ = ["FIRST_DESCRIPTOR", "Attributes", "Filesystem"]
+__all__ = ["FIRST_DESCRIPTOR", "LINK_TO_ROOT", "Attributes", "Filesystem", "PosixModel", "WouldBlock"]

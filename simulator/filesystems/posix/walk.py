@@ -146,12 +146,12 @@ def _located(tree: Tree, start: Inode, parsed: Path, follow: bool, creating: boo
 def _entered(tree: Tree, inode: Inode, names: tuple[str, ...], budget: list[int]) -> Inode:
     """The directory that names lead to, through symbolic links."""
     for name in names:
+        if inode.entries is NO_ENTRIES:
+            raise failure(errno.ENOTDIR)
         if name == "..":
-            if inode.entries is NO_ENTRIES:
-                raise failure(errno.ENOTDIR)
             inode = parent_directory(tree, inode)
             continue
-        found = child(tree, inode, name) if inode.entries is not NO_ENTRIES else _not_a_directory()
+        found = child(tree, inode, name)
         if found is not None and found.text is not None:
             start, parsed = _target(tree, inode, found.text, budget)
             found = _located(tree, start, parsed, True, False, budget).inode
@@ -174,6 +174,3 @@ def _target(tree: Tree, directory: Inode, text: str, budget: list[int]) -> tuple
         return tree.root, parse(text[len(LINK_TO_ROOT) :])
     raise failure(errno.ENOENT)
 
-
-def _not_a_directory() -> Inode:
-    raise failure(errno.ENOTDIR)
