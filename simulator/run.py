@@ -12,6 +12,7 @@ import msgspec
 
 from simulator.engines.greenlets import GreenletEngine
 from simulator.engines.interface import Ending, Step
+from simulator.engines.watchdog import Stuck, watchdog
 from simulator.faults import ErrorRule
 from simulator.filesystems import Filesystem
 from simulator.invariants import Judge, Violation
@@ -151,11 +152,14 @@ def execute(
     enabled = gc.isenabled()
     gc.disable()
     try:
-        for attempt in range(restarts + 1):
-            _attempt(run, filesystem, engine_factory(filesystem, attempt), attempt, scheduler, judge, planned, rules,
-                     ranks_per_node, budgets, deadline, choices)
-            if run.violation is not None or run.incomplete is not None:
-                break
+        with watchdog(budgets.wall_seconds):
+            for attempt in range(restarts + 1):
+                _attempt(run, filesystem, engine_factory(filesystem, attempt), attempt, scheduler, judge, planned,
+                         rules, ranks_per_node, budgets, deadline, choices)
+                if run.violation is not None or run.incomplete is not None:
+                    break
+    except Stuck as stuck:
+        run.incomplete = str(stuck)
     finally:
         if enabled:
             gc.enable()
@@ -184,6 +188,7 @@ def _attempt(
         judge.begin()
     last, position, after_kill, died = -1, 0, -1, False
     ready, steps = engine.ready, engine.steps
+    started = min(engine.times())
     try:
         engine.start()
         run.violation = judge.observe(engine) if judge is not None else None
@@ -212,9 +217,14 @@ def _attempt(
             if len(steps) >= budgets.operations:
                 run.incomplete = f"operations: {budgets.operations} were carried out and the ranks had not ended"
                 break
-            if not len(steps) & 255 and time.perf_counter() > deadline:
-                run.incomplete = f"wall time: {budgets.wall_seconds} s passed and the ranks had not ended"
-                break
+            if not len(steps) & 255:
+                if time.perf_counter() > deadline:
+                    run.incomplete = f"wall time: {budgets.wall_seconds} s passed and the ranks had not ended"
+                    break
+                if max(engine.times()) - started > budgets.virtual_seconds * 1e9:
+                    run.incomplete = (f"virtual time: {budgets.virtual_seconds:g} s passed on a rank's clock and the "
+                                      "ranks had not ended")
+                    break
         died = strikes.killed
         if run.violation is None and run.incomplete is None and judge is not None:
             judge.excused = judge.excused or died

@@ -40,6 +40,10 @@ class Caller(Protocol):
         """The rank's code has looked at an inode's ``mtime``, ``ctime`` or ``links`` in a stat result."""
         ...
 
+    def stuck(self, where: str) -> None:
+        """The rank has used up the run's wall time at ``file:line``; the run ends as incomplete."""
+        ...
+
     def escaped(self, call: str) -> None:
         """Code under test tried to reach past the simulation; the run must end with ``Escape`` naming the call."""
         ...

@@ -19,6 +19,7 @@ from simulator.boundary.caller import CURRENT
 from simulator.engines.collectives import Meetings, Mismatch
 from simulator.engines.interface import Ending, Program, Step
 from simulator.engines.process import SimulatedProcess, source_site
+from simulator.engines.watchdog import Stuck
 from simulator.errors import Escape, RankKilled
 from simulator.filesystems import Filesystem
 from simulator.operations import LOCAL, Collective, Join, Lock, Operation, Sleep
@@ -93,6 +94,7 @@ class GreenletEngine:
         self._viewer = viewer
         self._detail = detail
         self._escape: str | None = None
+        self._stuck: str | None = None
         self._tasks: dict[int, _Task] = {}
         self._meetings = Meetings()
         self._waiting: dict[int, Operation] = {}
@@ -214,6 +216,10 @@ class GreenletEngine:
         if self._escape is None:
             self._escape = call
 
+    def report_stuck(self, text: str) -> None:
+        """Remember that a rank used up the wall time; the run ends as incomplete."""
+        self._stuck = text
+
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _add(self, number: int, process: SimulatedProcess, function: Callable[[], Any]) -> _Task:
@@ -241,6 +247,8 @@ class GreenletEngine:
                 task.site = task.process.site
             if self._escape is not None:
                 raise Escape(f"rank {task.process.rank} reached past the simulation: {self._escape}")
+            if self._stuck is not None:
+                raise Stuck(self._stuck)
             if task.greenlet.dead:
                 self._finish(task)
             elif type(operation) is Collective:

@@ -28,6 +28,7 @@ class Host(Protocol):
     def hand_over(self, process: SimulatedProcess, operation: Operation) -> Any: ...
     def spawn(self, process: SimulatedProcess, function: Callable[[], Any]) -> Any: ...
     def report_escape(self, call: str) -> None: ...
+    def report_stuck(self, text: str) -> None: ...
 
     saved: dict[int, int]
     resumed: dict[int, tuple[int, str]]
@@ -113,6 +114,10 @@ class SimulatedProcess:
     def looked(self, inode: int, facet: str) -> None:
         """Somebody read an mtime, a ctime or a link count: attributed to the operation that was carried out last."""
         self._host.looks.append((len(self._host.steps) - 1, inode, facet))
+
+    def stuck(self, where: str) -> None:
+        """The wall time is used up while this rank runs at ``file:line``."""
+        self._host.report_stuck(f"rank {self.rank} did no operation for the rest of the wall time, at {where}")
 
     def escaped(self, call: str) -> None:
         """Report an escape, and do not let the call happen."""
