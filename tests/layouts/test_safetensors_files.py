@@ -14,7 +14,7 @@ from safetensors.torch import save
 from simulator.layouts.parameters import Parameter
 from simulator.layouts.safetensors_files import header, weight_files
 
-NAMES = st.text(st.sampled_from("abz.019_é\"\\"), min_size=1, max_size=12)
+NAMES = st.text(st.sampled_from('abz.019_é"\\'), min_size=1, max_size=12)
 SHAPES = st.lists(st.integers(0, 5), max_size=3).map(tuple)
 TABLES = st.dictionaries(NAMES, SHAPES, max_size=6)
 
