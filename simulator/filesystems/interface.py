@@ -45,6 +45,8 @@ class WouldBlock(BlockingIOError):
     removes the old lock first).
     """
 
+    would_wait = True
+
     def __init__(self) -> None:
         super().__init__(errno.EAGAIN, strerror(errno.EAGAIN))
 

@@ -1,14 +1,12 @@
-"""Descriptors of the ranks, and the open file descriptions that they stand for (open(2) tells the two apart)."""
+"""Open file descriptions (open(2) tells them from descriptors), and what the tasks of one rank share of them."""
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Final
 
-from simulator.filesystems.interface import FIRST_DESCRIPTOR
-from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import Inode
+from simulator.operations import Thing
 
 _READABLE: Final = (os.O_RDONLY, os.O_RDWR)
 _WRITABLE: Final = (os.O_WRONLY, os.O_RDWR)
@@ -35,25 +33,28 @@ class Description:
         self.first = -1
 
 
-class Table:
-    """The descriptors of one rank. No number below ``lowest`` is free, so that the smallest free one is soon found."""
+def free_descriptors(rank: int) -> Thing:
+    """Which numbers of a rank are free: what its next open gets.
 
-    __slots__ = ("lowest", "opened")
+    This and the next things matter to the tasks of one rank only. Their inode is negative and the rank's own.
+    """
+    return (_private(rank), ":free")
 
-    def __init__(self) -> None:
-        self.opened: dict[int, Description] = {}
-        self.lowest = FIRST_DESCRIPTOR
 
-    def smallest_free(self) -> int:
-        """The number that the next open gets, as POSIX wants it."""
-        number = self.lowest
-        while number in self.opened:
-            number += 1
-        return number
+def descriptor(rank: int, number: int) -> Thing:
+    """What a number of a rank stands for."""
+    return (_private(rank), f"/{number}")
 
-    def get(self, number: int) -> Description:
-        """What a descriptor stands for. Raises EBADF."""
-        try:
-            return self.opened[number]
-        except KeyError:
-            raise failure(errno.EBADF) from None
+
+def position(rank: int, description: Description) -> Thing:
+    """Where the next read or write of a description takes place."""
+    return (_private(rank), f":position of {description.first}")
+
+
+def created(rank: int) -> Thing:
+    """How many inodes a rank has created: which number its next one gets."""
+    return (_private(rank), ":created")
+
+
+def _private(rank: int) -> int:
+    return -(1 << 40) - rank

@@ -13,6 +13,7 @@ further name belongs to is not told apart.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -21,17 +22,22 @@ from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 
 _MODULUS: Final = 1 << 128
 _pack = struct.Struct("<IIII").pack
+_number = int.from_bytes
 
 
 class Summary:
-    """What is known of a directory's entries: the hash of each, their sum, and the names that must be renewed."""
+    """What is known of a directory's entries: the hash of each, their sum, and the names that must be renewed.
 
-    __slots__ = ("hashes", "stale", "total")
+    ``whole`` is the digest of the tree below the directory, if it was asked for.
+    """
+
+    __slots__ = ("hashes", "stale", "total", "whole")
 
     def __init__(self, names: dict[str, Inode]) -> None:
         self.hashes: dict[str, int] = {}
         self.total = 0
         self.stale = set(names)
+        self.whole = -1
 
 
 def mark(directory: Inode, name: str) -> None:
@@ -63,31 +69,35 @@ def touch(inode: Inode) -> None:
 
 def digest_of(root: Inode) -> int:
     """The digest of the tree below ``root``, with its own permissions and owner; 128 bits."""
-    _renew(root)
-    assert root.summary is not None
-    head = _pack(root.mode, root.uid, root.gid, 0) + root.summary.total.to_bytes(16, "little")
-    return int.from_bytes(blake2b(head, digest_size=16).digest(), "little")
+    summary = root.summary
+    if summary is None:
+        summary = root.summary = Summary(root.entries)
+    elif summary.whole >= 0 and not summary.stale:
+        return summary.whole
+    found = _stale_directories(root)
+    while found:
+        _sum_up(found.pop())
+    head = _head("", root.mode, root.uid, root.gid, 0)
+    summary.whole = _number(blake2b(head + summary.total.to_bytes(16, "little"), digest_size=16).digest(), "little")
+    return summary.whole
 
 
-def _renew(root: Inode) -> None:
-    """Bring the totals up to date, children before parents; without recursion, since trees may be deep."""
-    found: list[Inode] = []
-    waiting = [root]
-    while waiting:
-        directory = waiting.pop()
+def _stale_directories(root: Inode) -> list[Inode]:
+    """Those to be summed up, parents before children; without recursion, since trees may be deep."""
+    found = [root]
+    for directory in found:
         entries = directory.entries
-        summary = directory.summary
-        if summary is None:
-            summary = directory.summary = Summary(entries)
-        if not summary.stale:
-            continue
-        found.append(directory)
-        for name in summary.stale:
+        assert directory.summary is not None
+        for name in directory.summary.stale:
             child = entries.get(name)
             if child is not None and child.entries is not NO_ENTRIES:
-                waiting.append(child)
-    for directory in reversed(found):
-        _sum_up(directory)
+                summary = child.summary
+                if summary is None:
+                    child.summary = Summary(child.entries)
+                    found.append(child)
+                elif summary.stale:
+                    found.append(child)
+    return found
 
 
 def _sum_up(directory: Inode) -> None:
@@ -96,24 +106,28 @@ def _sum_up(directory: Inode) -> None:
     hashes, entries, total = summary.hashes, directory.entries, summary.total
     for name in summary.stale:
         total -= hashes.pop(name, 0)
-        child = entries.get(name)
-        if child is not None:
-            hashes[name] = value = _hash(name, child)
-            total += value
+        inode = entries.get(name)
+        if inode is None:
+            continue
+        links = 0
+        if inode.entries is not NO_ENTRIES:
+            assert inode.summary is not None
+            below = inode.summary.total.to_bytes(16, "little")
+        elif inode.text is not None:
+            below = inode.text.encode("utf-8", "surrogateescape")
+        else:
+            if inode.token is None:
+                inode.token = token(inode.content)
+            below = inode.token
+        if inode.links > 1 and inode.entries is NO_ENTRIES:
+            links = inode.links
+        head = _head(name, inode.mode, inode.uid, inode.gid, links)
+        hashes[name] = value = _number(blake2b(head + below, digest_size=16).digest(), "little")
+        total += value
     summary.total = total % _MODULUS
     summary.stale = set()
 
 
-def _hash(name: str, inode: Inode) -> int:
-    if inode.text is not None:
-        below = inode.text.encode("utf-8", "surrogateescape")
-    elif inode.entries is not NO_ENTRIES:
-        assert inode.summary is not None
-        below = inode.summary.total.to_bytes(16, "little")
-    else:
-        if inode.token is None:
-            inode.token = token(inode.content)
-        below = inode.token
-    links = inode.links if inode.entries is NO_ENTRIES and inode.links > 1 else 0
-    head = name.encode("utf-8", "surrogateescape") + b"\0" + _pack(inode.mode, inode.uid, inode.gid, links)
-    return int.from_bytes(blake2b(head + below, digest_size=16).digest(), "little")
+@lru_cache(maxsize=1 << 14)
+def _head(name: str, mode: int, uid: int, gid: int, links: int) -> bytes:
+    return name.encode("utf-8", "surrogateescape") + b"\0" + _pack(mode, uid, gid, links)

@@ -1,8 +1,4 @@
-"""Operations on open files: open, close, dup, read, write, seek, truncate, fsync.
-
-What the tasks of one rank share (descriptors, positions) is in the footprint too, as things of a negative inode that
-is the rank's own: other ranks never touch them.
-"""
+"""Operations on open files: open, close, dup, read, write, seek, truncate, fsync."""
 
 from __future__ import annotations
 
@@ -11,7 +7,12 @@ import os
 from typing import Final
 
 from simulator.filesystems.posix.content import read as read_content, size_of, splice, truncate as truncate_content
-from simulator.filesystems.posix.descriptors import Description
+from simulator.filesystems.posix.descriptors import (
+    Description,
+    descriptor,
+    free_descriptors,
+    position as position_of,
+)
 from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, PERMISSIONS, REGULAR, Inode
@@ -29,7 +30,6 @@ from simulator.operations import (
     Open,
     Read,
     Seek,
-    Thing,
     Truncate,
     Write,
     data,
@@ -66,16 +66,15 @@ def open_file(tree: Tree, rank: int, operation: Open, now: int) -> int:
                 _cut(tree, inode, 0, now)
     number = install(tree, rank, Description(inode, flags))
     if tree.accesses is not None:
-        tree.accesses += [(_free_descriptors(rank), WRITE), (_descriptor(rank, number), WRITE)]
+        tree.accesses += [(free_descriptors(rank), WRITE), (descriptor(rank, number), WRITE)]
     return number
 
 
 def close(tree: Tree, rank: int, operation: Close, now: int) -> None:
     """With the last descriptor of a description goes its flock."""
-    description = described(tree, rank, operation.fd)
-    remove(tree, tree.tables[rank], operation.fd)
     if tree.accesses is not None:
-        tree.accesses += [(_free_descriptors(rank), WRITE), (_descriptor(rank, operation.fd), WRITE)]
+        tree.accesses += [(free_descriptors(rank), WRITE), (descriptor(rank, operation.fd), WRITE)]
+    description = remove(tree, rank, operation.fd)
     let_go(tree, description)
 
 
@@ -94,10 +93,7 @@ def dup(tree: Tree, rank: int, operation: Dup, now: int) -> int:
     description.references += 1
     number = install(tree, rank, description)
     if tree.accesses is not None:
-        tree.accesses += [
-            (_descriptor(rank, operation.fd), READ), (_free_descriptors(rank), WRITE),
-            (_descriptor(rank, number), WRITE),
-        ]  # fmt: skip
+        tree.accesses += [(free_descriptors(rank), WRITE), (descriptor(rank, number), WRITE)]
     return number
 
 
@@ -115,7 +111,7 @@ def read(tree: Tree, rank: int, operation: Read, now: int) -> bytes:
     if tree.accesses is not None:
         tree.accesses.append((data(inode.number), READ))
         if offset is None:
-            tree.accesses.append((_position(rank, description), WRITE))
+            tree.accesses.append((position_of(rank, description), WRITE))
     if offset is not None:
         return read_content(inode.content, offset, operation.size)
     found = read_content(inode.content, description.position, operation.size)
@@ -136,7 +132,7 @@ def write(tree: Tree, rank: int, operation: Write, now: int) -> int:
     written = operation.data
     length = written.size if isinstance(written, Extent) else len(written)
     if tree.accesses is not None and offset is None:
-        tree.accesses.append((_position(rank, description), WRITE))
+        tree.accesses.append((position_of(rank, description), WRITE))
     if not length:
         return 0
     start = description.position if offset is None else offset
@@ -163,7 +159,7 @@ def seek(tree: Tree, rank: int, operation: Seek, now: int) -> int:
     inode = description.inode
     offset, whence = operation.offset, operation.whence
     if tree.accesses is not None:
-        tree.accesses.append((_position(rank, description), WRITE))
+        tree.accesses.append((position_of(rank, description), WRITE))
         if whence not in (os.SEEK_SET, os.SEEK_CUR) and inode.entries is NO_ENTRIES:
             tree.accesses.append((data(inode.number), READ))
     if whence == os.SEEK_SET:
@@ -241,8 +237,6 @@ def _require_openable(inode: Inode, flags: int) -> None:
 def _usable(tree: Tree, rank: int, number: int) -> Description:
     """What a descriptor stands for, if it may be used for more than to name a file. Raises EBADF."""
     description = described(tree, rank, number)
-    if tree.accesses is not None:
-        tree.accesses.append((_descriptor(rank, number), READ))
     if description.path_only:
         raise failure(errno.EBADF)
     return description
@@ -257,19 +251,3 @@ def _cut(tree: Tree, inode: Inode, size: int, now: int) -> None:
     if tree.accesses is not None:
         tree.accesses += [(data(inode.number), WRITE), (modification_time(inode.number), UPDATE)]
 
-
-def _private(rank: int) -> int:
-    return -(1 << 40) - rank
-
-
-def _free_descriptors(rank: int) -> Thing:
-    """Which numbers are free: what the next open gets."""
-    return (_private(rank), ":free")
-
-
-def _descriptor(rank: int, number: int) -> Thing:
-    return (_private(rank), f"/{number}")
-
-
-def _position(rank: int, description: Description) -> Thing:
-    return (_private(rank), f":position of {description.first}")

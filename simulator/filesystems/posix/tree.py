@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
-from simulator.filesystems.posix.descriptors import Description, Table
+from simulator.filesystems.numbering import DescriptorTable
+from simulator.filesystems.posix.descriptors import Description, created
 from simulator.filesystems.posix.digest import mark, touch
+from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import DIRECTORY, NO_ENTRIES, Inode, displace, place
-from simulator.operations import Access
+from simulator.operations import Access, Mode
 
 Undo: TypeAlias = tuple[Callable[..., None], *tuple[Any, ...]]
 """A function and what to call it with to undo one step."""
@@ -26,7 +29,7 @@ class Tree:
     def __init__(self) -> None:
         self.root = Inode(ROOT_INODE, DIRECTORY | 0o755, 0)
         self.root.parent = self.root
-        self.tables: dict[int, Table] = {}
+        self.tables: dict[int, DescriptorTable[Description]] = {}
         self.created: dict[int, int] = {}
         self.log: list[Undo] | None = None
         self.accesses: list[Access] | None = None
@@ -38,6 +41,8 @@ def new_inode_number(tree: Tree, rank: int) -> int:
     if tree.log is not None:
         tree.log.append((_restore_count, tree, rank, count - 1))
     tree.created[rank] = count
+    if tree.accesses is not None:
+        tree.accesses.append((created(rank), Mode.WRITE))
     return (rank + 1 << 32 | count) if rank >= 0 else (_VIEWERS - (rank << 32) | count)
 
 
@@ -83,25 +88,28 @@ def install(tree: Tree, rank: int, description: Description) -> int:
     """Give a description the rank's smallest free descriptor."""
     table = tree.tables.get(rank)
     if table is None:
-        table = tree.tables[rank] = Table()
+        table = tree.tables[rank] = DescriptorTable()
         if tree.log is not None:
             tree.log.append((_restore_table, tree, rank, None))
-    number = table.smallest_free()
+    lowest = table.lowest
+    number = table.install(description)
     if tree.log is not None:
-        tree.log.append((_restore_descriptor, table, number, None, table.lowest))
-    table.opened[number] = description
-    table.lowest = number + 1
+        tree.log.append((_restore_descriptor, table, number, None, lowest))
     if description.first < 0:
         description.first = number
     return number
 
 
-def remove(tree: Tree, table: Table, number: int) -> None:
-    """Free a descriptor."""
+def remove(tree: Tree, rank: int, number: int) -> Description:
+    """Free a descriptor. Raises EBADF."""
+    table = tree.tables.get(rank)
+    if table is None:
+        raise failure(errno.EBADF)
+    lowest = table.lowest
+    description = table.remove(number)
     if tree.log is not None:
-        tree.log.append((_restore_descriptor, table, number, table.opened[number], table.lowest))
-    del table.opened[number]
-    table.lowest = min(table.lowest, number)
+        tree.log.append((_restore_descriptor, table, number, description, lowest))
+    return description
 
 
 def forget_table(tree: Tree, rank: int) -> None:
@@ -149,14 +157,16 @@ def _restore_entry(directory: Inode, name: str, inode: Inode) -> None:
         mark(directory, name)
 
 
-def _restore_table(tree: Tree, rank: int, table: Table | None) -> None:
+def _restore_table(tree: Tree, rank: int, table: DescriptorTable[Description] | None) -> None:
     if table is None:
         del tree.tables[rank]
     else:
         tree.tables[rank] = table
 
 
-def _restore_descriptor(table: Table, number: int, description: Description | None, lowest: int) -> None:
+def _restore_descriptor(
+    table: DescriptorTable[Description], number: int, description: Description | None, lowest: int
+) -> None:
     if description is None:
         del table.opened[number]
     else:

@@ -10,7 +10,7 @@ import errno
 from typing import Final
 
 from simulator.filesystems.interface import LINK_TO_ROOT
-from simulator.filesystems.posix.descriptors import Description
+from simulator.filesystems.posix.descriptors import Description, descriptor
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.paths import NAME_LIMIT, Path, parse, too_long
@@ -41,6 +41,8 @@ class Place:
 
 def described(tree: Tree, rank: int, number: int) -> Description:
     """What a rank's descriptor stands for. Raises EBADF."""
+    if tree.accesses is not None:
+        tree.accesses.append((descriptor(rank, number), READ))
     table = tree.tables.get(rank)
     if table is None:
         raise failure(errno.EBADF)
