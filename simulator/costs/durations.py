@@ -8,24 +8,36 @@ import os
 from simulator.costs.model import CostModel
 from simulator.operations import (
     AccessCheck,
+    Chmod,
+    Chown,
     Close,
     Collective,
     Dup,
     Fsync,
     Join,
+    Link,
+    Lock,
+    Mkdir,
     Open,
     Operation,
     Read,
     Readdir,
     Readlink,
+    Rename,
+    Rmdir,
     Seek,
     Sleep,
     Stat,
     Statvfs,
+    Symlink,
+    Truncate,
+    Unlink,
+    Utime,
     Write,
 )
 
 _METADATA_READS = (AccessCheck, Readdir, Readlink, Stat, Statvfs)
+_METADATA_WRITES = (Chmod, Chown, Link, Lock, Mkdir, Rename, Rmdir, Symlink, Truncate, Unlink, Utime)
 _LOCAL = (Dup, Join, Seek)
 
 
@@ -50,6 +62,7 @@ class Durations:
         self._round = _nanoseconds(model.collective_hop)
         self._fixed: dict[type[Operation], int] = {
             **dict.fromkeys(_METADATA_READS, self._metadata_read),
+            **dict.fromkeys(_METADATA_WRITES, self._metadata_write),
             **dict.fromkeys(_LOCAL, 0),
             Read: _nanoseconds(model.data_call),
             Write: _nanoseconds(model.data_call),
@@ -61,7 +74,8 @@ class Durations:
         """What the operation takes before, or without, its first byte.
 
         A collective takes this from the moment at which its last participant arrives: ceil(log2 n) rounds, the
-        latency term of the usual tree and dissemination algorithms (Thakur, Rabenseifner, Gropp, 2005).
+        latency term of the usual tree and dissemination algorithms (Thakur, Rabenseifner, Gropp, 2005). Raises
+        TypeError for an operation that is not in the vocabulary.
         """
         kind = type(operation)
         fixed = self._fixed.get(kind)
@@ -73,7 +87,7 @@ class Durations:
             return _nanoseconds(max(operation.seconds, 0.0))
         if isinstance(operation, Collective):
             return self._round * (len(operation.group) - 1).bit_length()
-        return self._metadata_write
+        raise TypeError(f"{kind.__name__} has no cost: it is not in the vocabulary")
 
     def duration(
         self,
@@ -90,11 +104,14 @@ class Durations:
         of a plain read or write. ``size`` in bytes, where the operation itself does not tell (a read until the end).
         """
         latency = self.latency(operation)
+        kind = type(operation)
+        if kind is not Write and kind is not Read:
+            return latency
         count = size_of(operation) if size is None else size
         if not count:
             return latency
         model = self._model
-        if isinstance(operation, Write):
+        if kind is Write:
             limit = model.write_stream if stream is None else stream
             rate = min(limit, model.node_write / on_node, model.total_write / in_all)
         else:

@@ -1,7 +1,7 @@
 """The layouts of Hugging Face's Trainer at toy scale: plain data parallelism, and ZeRO with a shard a rank.
 
 Source: the event order of the real Trainer (transformers 4.35 to 5.23), as read and traced for this project; the
-72B-shaped sizes are in ``layouts/qwen.py``.
+layouts of real models are in ``hugging_face.py`` and ``deepspeed.py``.
 """
 
 from __future__ import annotations

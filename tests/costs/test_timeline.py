@@ -154,6 +154,17 @@ def test_collectives_take_a_round_for_each_doubling() -> None:
     assert rounds == [0, 1, 2, 2, 5, 6]
 
 
+def test_every_operation_of_the_vocabulary_has_a_cost() -> None:
+    durations = Durations(model())
+    arguments = {"times": None, "target": "a", "group": (0, 1), "flags": 0, "seconds": 1.0, "data": b""}
+    for kind in Operation.__subclasses__():
+        needed = kind.__struct_fields__[: len(kind.__struct_fields__) - len(kind.__struct_defaults__)]
+        operation = kind(**{name: arguments.get(name, 1) for name in needed})
+        assert durations.duration(operation) >= 0
+    with pytest.raises(TypeError, match="not in the vocabulary"):
+        durations.duration(Operation())
+
+
 OPERATIONS = st.one_of(
     st.just(Stat("a")),
     st.just(Rename("a", "b")),
