@@ -13,7 +13,7 @@ class CkptraceError(Exception):
 
 
 class UsageError(CkptraceError):
-    """The request cannot be read: a bad scenario, an unknown name, a corrupt file. The text names the offending thing."""
+    """The request cannot be read: a bad scenario, an unknown name, a corrupt file. The text names the thing."""
 
     exit_code = 2
 

@@ -50,8 +50,9 @@ class Experiment:
             self.bound = BoundWorkload(scenario)
             program = training_program(factory, scenario.workload, self.bound)
             self.programs: list[Program] = [program] * cluster.world_size
-            self.probe = StrategyProbe(factory, self.bound, nodes=cluster.nodes, world_size=cluster.world_size,
-                                       root=ROOT)
+            self.probe = StrategyProbe(
+                factory, self.bound, nodes=cluster.nodes, world_size=cluster.world_size, root=ROOT
+            )
         elif programs is not None:
             self.programs = list(programs)
             if len(self.programs) != cluster.world_size:
@@ -70,15 +71,26 @@ class Experiment:
     def engine(self, filesystem: Filesystem, attempt: int, *, detail: bool = False) -> GreenletEngine:
         """An in-process engine for one attempt."""
         return GreenletEngine(
-            filesystem, self.programs, nodes=self.scenario.cluster.nodes, root=ROOT, attempt=attempt, detail=detail,
+            filesystem,
+            self.programs,
+            nodes=self.scenario.cluster.nodes,
+            root=ROOT,
+            attempt=attempt,
+            detail=detail,
             fresh_states=self.bound.fresh_for if self.bound is not None else None,
         )
 
     def judge(self, filesystem: Filesystem) -> Judge:
         """A judge for one run."""
-        return Judge(filesystem, root=ROOT, nodes=self.scenario.cluster.nodes,
-                     world_size=self.scenario.cluster.world_size, verdicts=self.verdicts, bound=self.bound,
-                     checks=self.checks)
+        return Judge(
+            filesystem,
+            root=ROOT,
+            nodes=self.scenario.cluster.nodes,
+            world_size=self.scenario.cluster.world_size,
+            verdicts=self.verdicts,
+            bound=self.bound,
+            checks=self.checks,
+        )
 
     def learn(self, scheduler: Scheduler) -> None:
         """Let the probe of a plain program learn from an undisturbed run; nothing to do for a strategy."""
@@ -123,6 +135,13 @@ class Experiment:
             return self.engine(filesystem, attempt, detail=detail)
 
         return execute(
-            filesystem, factory, scheduler, judge=(judge_by or self.judge)(filesystem), plan=plan, rules=scenario.faults.errors,
-            ranks_per_node=scenario.cluster.ranks_per_node, restarts=scenario.restarts, budgets=scenario.budgets,
+            filesystem,
+            factory,
+            scheduler,
+            judge=(judge_by or self.judge)(filesystem),
+            plan=plan,
+            rules=scenario.faults.errors,
+            ranks_per_node=scenario.cluster.ranks_per_node,
+            restarts=scenario.restarts,
+            budgets=scenario.budgets,
         )

@@ -7,6 +7,7 @@ module before anything is patched; nothing here may be called on behalf of code 
 from __future__ import annotations
 
 import builtins
+import fcntl
 import io
 import os
 import random
@@ -19,8 +20,18 @@ OS: dict[str, Any] = {name: getattr(os, name) for name in dir(os) if callable(ge
 
 TIME: dict[str, Callable[..., Any]] = {
     name: getattr(time, name)
-    for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")
+    for name in (
+        "time",
+        "time_ns",
+        "monotonic",
+        "monotonic_ns",
+        "perf_counter",
+        "perf_counter_ns",
+        "sleep",
+        "clock_gettime_ns",
+    )
 }
+FCNTL: dict[str, Callable[..., Any]] = {"fcntl": fcntl.fcntl, "flock": fcntl.flock}
 RANDOM: dict[str, Callable[..., Any]] = {
     name: getattr(random, name)
     for name in dir(random)

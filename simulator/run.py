@@ -75,8 +75,13 @@ class _Strikes:
     """The faults of one attempt, as the plan (a tape) says; asked by the engine before each operation."""
 
     def __init__(
-        self, plan: Mapping[Address, int], attempt: int, engine: GreenletEngine, rules: Sequence[ErrorRule],
-        ranks_per_node: int, record: dict[Address, int],
+        self,
+        plan: Mapping[Address, int],
+        attempt: int,
+        engine: GreenletEngine,
+        rules: Sequence[ErrorRule],
+        ranks_per_node: int,
+        record: dict[Address, int],
     ) -> None:
         self._plan = plan
         self._attempt = attempt
@@ -100,8 +105,12 @@ class _Strikes:
             victims = range(first, first + self._ranks_per_node) if value == 2 else (rank,)
             for victim in victims:
                 engine.kill(victim)
-            self.struck.append((len(engine.steps), f"node {rank // self._ranks_per_node} dies" if value == 2
-                                else f"rank {rank} is killed"))
+            self.struck.append(
+                (
+                    len(engine.steps),
+                    f"node {rank // self._ranks_per_node} dies" if value == 2 else f"rank {rank} is killed",
+                )
+            )
             return None
         for number, rule in enumerate(self._rules):
             if rule.matches(operation):
@@ -154,8 +163,20 @@ def execute(
     try:
         with watchdog(budgets.wall_seconds):
             for attempt in range(restarts + 1):
-                _attempt(run, filesystem, engine_factory(filesystem, attempt), attempt, scheduler, judge, planned,
-                         rules, ranks_per_node, budgets, deadline, choices)
+                _attempt(
+                    run,
+                    filesystem,
+                    engine_factory(filesystem, attempt),
+                    attempt,
+                    scheduler,
+                    judge,
+                    planned,
+                    rules,
+                    ranks_per_node,
+                    budgets,
+                    deadline,
+                    choices,
+                )
                 if run.violation is not None or run.incomplete is not None:
                     break
     except Stuck as stuck:
@@ -222,8 +243,10 @@ def _attempt(
                     run.incomplete = f"wall time: {budgets.wall_seconds} s passed and the ranks had not ended"
                     break
                 if max(engine.times()) - started > budgets.virtual_seconds * 1e9:
-                    run.incomplete = (f"virtual time: {budgets.virtual_seconds:g} s passed on a rank's clock and the "
-                                      "ranks had not ended")
+                    run.incomplete = (
+                        f"virtual time: {budgets.virtual_seconds:g} s passed on a rank's clock and the "
+                        "ranks had not ended"
+                    )
                     break
         died = strikes.killed
         if run.violation is None and run.incomplete is None and judge is not None:

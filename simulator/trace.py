@@ -43,7 +43,13 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def same_as(self, other: Event) -> bool:
         """Whether two engines did the same here (the source line is not part of it)."""
         return (self.task, self.n, self.kind, self.arguments, self.result, self.error) == (
-            other.task, other.n, other.kind, other.arguments, other.result, other.error)
+            other.task,
+            other.n,
+            other.kind,
+            other.arguments,
+            other.result,
+            other.error,
+        )
 
 
 class AttemptTrace(msgspec.Struct, frozen=True):
@@ -106,8 +112,11 @@ def software_versions() -> dict[str, str]:
 def differences(recorded: dict[str, str]) -> list[str]:
     """How the software here differs from that of a recording, a line each."""
     here = software_versions()
-    return [f"recorded with {name} {version}, this is {here.get(name, 'unknown')}"
-            for name, version in recorded.items() if here.get(name) != version]
+    return [
+        f"recorded with {name} {version}, this is {here.get(name, 'unknown')}"
+        for name, version in recorded.items()
+        if here.get(name) != version
+    ]
 
 
 def save(trace: Trace, path: Path) -> None:
@@ -141,7 +150,9 @@ def load(path: Path) -> Trace:
     if not isinstance(version, int):
         raise UsageError(f"{path}: not a ckptrace trace: it has no format version")
     if version > FORMAT_VERSION:
-        raise UsageError(f"{path}: written by a newer ckptrace (format {version}, this one reads up to {FORMAT_VERSION})")
+        raise UsageError(
+            f"{path}: written by a newer ckptrace (format {version}, this one reads up to {FORMAT_VERSION})"
+        )
     try:
         trace = msgspec.convert(table, Trace, str_keys=True)
     except msgspec.ValidationError as error:
@@ -153,7 +164,7 @@ def load(path: Path) -> Trace:
 
 
 def _escaped(value: Any) -> Any:
-    """Names that are not UTF-8 come as lone surrogates, which JSON cannot hold: written as ``\\udcXX`` text."""
+    r"""Names that are not UTF-8 come as lone surrogates, which JSON cannot hold: written as ``\\udcXX`` text."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list | tuple):

@@ -1,1 +1,1 @@
-""""""
+"""Many runs: sampling, minimising, explaining, replaying, certifying."""

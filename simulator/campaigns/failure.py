@@ -19,8 +19,9 @@ def failure_of(experiment: Experiment, failing: Run, schedule: int) -> Failure:
     violation = detailed.violation
     assert violation is not None, "a recorded failure did not repeat on its own tape"
     trace = trace_of(experiment, detailed)
-    return Failure(violation.invariant, violation.rank, violation.message, violation.signature, trace,
-                   schedule=schedule)
+    return Failure(
+        violation.invariant, violation.rank, violation.message, violation.signature, trace, schedule=schedule
+    )
 
 
 def trace_of(experiment: Experiment, run: Run) -> Trace:

@@ -43,8 +43,13 @@ def experiment_of(
         each = list(programs)
         per_node = 1 if ranks_per_node is None else ranks_per_node
         cluster = Cluster(len(each) // max(1, per_node) if nodes is None else nodes, per_node)
-    scenario = Scenario(cluster=cluster, filesystem=FilesystemChoice(filesystem), faults=faults or Faults(),
-                        restarts=restarts, program=_reference(programs))
+    scenario = Scenario(
+        cluster=cluster,
+        filesystem=FilesystemChoice(filesystem),
+        faults=faults or Faults(),
+        restarts=restarts,
+        program=_reference(programs),
+    )
     return Experiment(scenario, programs=each, pick=pick, checks=invariants)
 
 
@@ -73,11 +78,20 @@ def explore(
 
     if schedules < 1:
         raise UsageError(f"schedules: must be at least 1, is {schedules}")
-    experiment = experiment_of(programs, nodes=nodes, ranks_per_node=ranks_per_node, filesystem=filesystem,
-                               faults=faults, restarts=restarts, pick=pick, invariants=invariants)
+    experiment = experiment_of(
+        programs,
+        nodes=nodes,
+        ranks_per_node=ranks_per_node,
+        filesystem=filesystem,
+        faults=faults,
+        restarts=restarts,
+        pick=pick,
+        invariants=invariants,
+    )
     with installed(ROOT):
-        return sample(experiment, schedules=schedules, scheduler=scheduler, seed=seed, seconds=seconds,
-                      progress=progress)
+        return sample(
+            experiment, schedules=schedules, scheduler=scheduler, seed=seed, seconds=seconds, progress=progress
+        )
 
 
 def _reference(programs: Any) -> str | None:

@@ -9,7 +9,7 @@ counted as switches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from simulator.experiment import Experiment
 from simulator.run import Run
@@ -30,7 +30,7 @@ def switches(run: Run) -> int:
     count = 0
     for attempt in run.attempts:
         tasks = [step.task for step in attempt.steps]
-        count += sum(1 for a, b in zip(tasks, tasks[1:], strict=False) if a != b)
+        count += sum(1 for a, b in pairwise(tasks) if a != b)
     return count
 
 

@@ -32,7 +32,7 @@ def scheduler_factories(name: str, undisturbed: Sequence[Step]) -> list[Schedule
         return [lambda random: RandomWalk(random)]
     if kind == "sticky" and not argument:
         return [lambda random: RandomWalk(random, stay=0.9)]
-    if kind == "pct" and (not argument or argument.isdigit() and int(argument) > 0):
+    if kind == "pct" and (not argument or (argument.isdigit() and int(argument) > 0)):
         depth = int(argument or 3)
         return [lambda random: PCT(random, depth, len(undisturbed))]
     if kind == "pos" and not argument:

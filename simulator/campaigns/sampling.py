@@ -72,8 +72,10 @@ def sample(
         if progress is not None and not done & 255:
             progress(done, time.perf_counter() - started)
     if run.violation is None and not interleaved:
-        raise CannotDo("nothing was interleaved: at no point could two ranks go on, so no race was tested "
-                       f"({undisturbed.operations} operations, {scenario.cluster.world_size} ranks)")
+        raise CannotDo(
+            "nothing was interleaved: at no point could two ranks go on, so no race was tested "
+            f"({undisturbed.operations} operations, {scenario.cluster.world_size} ranks)"
+        )
     searched = time.perf_counter() - started
     failure = failure_of(experiment, run, done) if run.violation is not None else None
     verdict = "violated" if failure is not None else "incomplete" if incomplete is not None else "clean"
@@ -119,5 +121,7 @@ def _same(first: Run, second: Run, what: str) -> None:
                     f"{position}: rank {x.rank} {x.kind} {x.arguments} then, rank {y.rank} {y.kind} {y.arguments} now"
                 )
         if len(a) != len(b):
-            raise CannotDo(f"the code under test is not deterministic: two runs of {what} have {len(a)} and {len(b)} "
-                           f"operations in attempt {attempt}")
+            raise CannotDo(
+                f"the code under test is not deterministic: two runs of {what} have {len(a)} and {len(b)} "
+                f"operations in attempt {attempt}"
+            )

@@ -1,1 +1,1 @@
-""""""
+"""How ranks execute: greenlets in one process, or processes."""

@@ -55,8 +55,13 @@ class Meetings:
         if meeting is None:
             meeting = self._open[key] = _Meeting(rank, operation)
         elif (meeting.name, meeting.source) != (operation.name, operation.source):
-            return {}, Mismatch(rank, _named(operation.name, operation.source), meeting.first,
-                                _named(meeting.name, meeting.source), position)
+            return {}, Mismatch(
+                rank,
+                _named(operation.name, operation.source),
+                meeting.first,
+                _named(meeting.name, meeting.source),
+                position,
+            )
         meeting.arrived[rank] = operation.value
         complete = len(meeting.arrived) == len(operation.group)
         if complete:

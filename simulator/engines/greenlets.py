@@ -103,12 +103,20 @@ class GreenletEngine:
         self._processes: list[SimulatedProcess] = []
         ranks_per_node = self.world_size // nodes
         for index, program in enumerate(programs):
-            process = SimulatedProcess(self, index, nodes=nodes, ranks_per_node=ranks_per_node, root=root,
-                                       attempt=attempt)
+            process = SimulatedProcess(
+                self, index, nodes=nodes, ranks_per_node=ranks_per_node, root=root, attempt=attempt
+            )
             if viewer:
                 process.number = -1 - index
-            rank = Rank(process, index=index, nodes=nodes, ranks_per_node=ranks_per_node, root=Path(root),
-                        attempt=attempt, fresh_state=fresh_states(index) if fresh_states is not None else None)
+            rank = Rank(
+                process,
+                index=index,
+                nodes=nodes,
+                ranks_per_node=ranks_per_node,
+                root=Path(root),
+                attempt=attempt,
+                fresh_state=fresh_states(index) if fresh_states is not None else None,
+            )
             self._processes.append(process)
             self._add(index, process, lambda program=program, rank=rank: program(rank))
 
@@ -194,7 +202,9 @@ class GreenletEngine:
         """Called on a task's greenlet: give the operation to the hub, wait for the grant, give its result."""
         if process.dead:
             raise RankKilled
-        if type(operation) in LOCAL or self._viewer and type(operation) is not Collective and type(operation) is not Join:
+        if type(operation) in LOCAL or (
+            self._viewer and type(operation) is not Collective and type(operation) is not Join
+        ):
             return self.filesystem.perform(process.number, operation, self.changed_at)
         if self._detail:
             process.site = source_site()

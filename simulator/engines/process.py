@@ -42,13 +42,30 @@ class SimulatedProcess:
     ``number`` is the rank's identity towards the file system.
     """
 
-    __slots__ = ("_environ", "_host", "_random", "attempt", "cwd", "dead", "hostname", "in_collective", "local_index",
-                 "node", "number", "pid", "rank", "ranks_per_node", "root", "site", "spawned", "time", "umask",
-                 "world_size")
+    __slots__ = (
+        "_environ",
+        "_host",
+        "_random",
+        "attempt",
+        "cwd",
+        "dead",
+        "hostname",
+        "in_collective",
+        "local_index",
+        "node",
+        "number",
+        "pid",
+        "rank",
+        "ranks_per_node",
+        "root",
+        "site",
+        "spawned",
+        "time",
+        "umask",
+        "world_size",
+    )
 
-    def __init__(
-        self, host: Host, rank: int, *, nodes: int, ranks_per_node: int, root: str, attempt: int
-    ) -> None:
+    def __init__(self, host: Host, rank: int, *, nodes: int, ranks_per_node: int, root: str, attempt: int) -> None:
         self._host = host
         self.rank = rank
         self.number = rank

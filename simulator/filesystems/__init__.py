@@ -2,5 +2,6 @@
 
 from simulator.filesystems.interface import FIRST_DESCRIPTOR, LINK_TO_ROOT, Attributes, Filesystem, WouldBlock
 from simulator.filesystems.posix import PosixModel
+from simulator.filesystems.real import RealDirectory
 
-__all__ = ["FIRST_DESCRIPTOR", "LINK_TO_ROOT", "Attributes", "Filesystem", "PosixModel", "WouldBlock"]
+__all__ = ["FIRST_DESCRIPTOR", "LINK_TO_ROOT", "Attributes", "Filesystem", "PosixModel", "RealDirectory", "WouldBlock"]

@@ -22,8 +22,19 @@ root lies. The boundary puts it in for the root's path in ``Symlink.text`` and b
 """
 
 
+DIRECTORY_SIZE: Final = 4096
+"""What a stat tells as the size of every directory, since real file systems have no rule for it."""
+
+_BLOCK: Final = 4096
+_BLOCKS: Final = 1 << 38
+_INODES: Final = 1 << 32
+
+VOLUME: Final = (_BLOCK, _BLOCK, _BLOCKS, _BLOCKS, _BLOCKS, _INODES, _INODES, _INODES, 0, 255)
+"""What statvfs tells: an empty volume of one pebibyte, however much is written, so that nothing conflicts with it."""
+
+
 class Attributes(msgspec.Struct, frozen=True, gc=False):
-    """What stat(2) tells. Times in nanoseconds. The size of a directory is a constant, as no code may rely on it."""
+    """What stat(2) tells. Times in nanoseconds."""
 
     mode: int
     inode: int

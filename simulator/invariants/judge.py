@@ -93,8 +93,12 @@ class Judge:
                 return Violation("no-error", f"rank {rank} raised {text_of(error, self._root)}", rank)
             if engine.mismatch is not None:
                 m = engine.mismatch
-                return Violation("no-hang", f"rank {m.rank} issued {m.issued} where rank {m.other} issued {m.expected} "
-                                            f"(collective {m.position} of their communicator): a real job hangs", m.rank)
+                return Violation(
+                    "no-hang",
+                    f"rank {m.rank} issued {m.issued} where rank {m.other} issued {m.expected} "
+                    f"(collective {m.position} of their communicator): a real job hangs",
+                    m.rank,
+                )
         if len(engine.resumed) > 1 and len(set(engine.resumed.values())) > 1:
             steps = {step for step, _ in engine.resumed.values()}
             if len(steps) > 1:
@@ -132,12 +136,17 @@ class Judge:
                 return seen.problem
             step = seen.step
             if step is None and self._restorable:
-                return Violation("keep", "nothing is left that a restart could resume from, although checkpoint "
-                                         f"{self._restorable} was whole before")
+                return Violation(
+                    "keep",
+                    "nothing is left that a restart could resume from, although checkpoint "
+                    f"{self._restorable} was whole before",
+                )
             if (step or 0) < self._promised:
                 what = f"from step {step}" if step is not None else "from nothing"
-                return Violation("progress", f"save of step {self._promised} returned on every rank, but a restart "
-                                             f"would resume {what}")
+                return Violation(
+                    "progress",
+                    f"save of step {self._promised} returned on every rank, but a restart would resume {what}",
+                )
             if step is not None:
                 self._restorable = max(self._restorable, step)
         return self._user(self._always, engine)
@@ -149,8 +158,14 @@ class Judge:
         caller = CURRENT.caller
         for check in checks:
             world = World(Path(self._root), self._world_size, engine.attempt, returned)
-            result = glance(self._filesystem, lambda rank, check=check, world=world: check(world), nodes=1,
-                            world_size=1, root=self._root, attempt=engine.attempt)
+            result = glance(
+                self._filesystem,
+                lambda rank, check=check, world=world: check(world),
+                nodes=1,
+                world_size=1,
+                root=self._root,
+                attempt=engine.attempt,
+            )
             CURRENT.caller = caller
             ending = result.endings[0]
             if ending.error is not None:

@@ -23,6 +23,9 @@ def leaked(filesystem: Any, bound: BoundWorkload) -> Violation | None:
         pattern = re.compile("(?:^|/)" + re.escape(spec.name).replace(r"\{step\}", r"\d+") + "$")
         copies = sorted(path for path in files if pattern.search(path))
         if len(copies) > allowed:
-            return Violation("no-leak", f"{len(copies)} copies of {spec.name} are left where at most {allowed} "
-                                        f"belong to checkpoints that are kept: {', '.join(copies)}")
+            return Violation(
+                "no-leak",
+                f"{len(copies)} copies of {spec.name} are left where at most {allowed} "
+                f"belong to checkpoints that are kept: {', '.join(copies)}",
+            )
     return None

@@ -47,8 +47,15 @@ class StrategyProbe:
 
     def look(self, filesystem: Filesystem, attempt: int) -> Seen:
         """Judge ``complete``, ``content`` and ``agree`` of what would be picked."""
-        result = glance(filesystem, self._resume, nodes=self._nodes, world_size=self._world_size, root=self._root,
-                        attempt=attempt + 1, fresh_states=self._bound.fresh_for)
+        result = glance(
+            filesystem,
+            self._resume,
+            nodes=self._nodes,
+            world_size=self._world_size,
+            root=self._root,
+            attempt=attempt + 1,
+            fresh_states=self._bound.fresh_for,
+        )
         problem, step = self._assess(result.endings, result.waiting)
         return Seen(step, problem, result.looked)
 
@@ -88,13 +95,16 @@ class StrategyProbe:
             error = endings[rank].error
             if error is not None:
                 torn = isinstance(error, ValueError | EOFError) and not isinstance(error, OSError)
-                return Violation("content" if torn else "complete",
-                                 f"a restart fails: {text_of(error, self._root)}", rank), None
+                return Violation(
+                    "content" if torn else "complete", f"a restart fails: {text_of(error, self._root)}", rank
+                ), None
             if endings[rank].value is not None and endings[rank].value[2] is not None:
                 return endings[rank].value[2], None
         if waiting:
-            return Violation("no-hang", f"a restart hangs: ranks {sorted(waiting)} wait for "
-                                        f"{', '.join(sorted(set(waiting.values())))}"), None
+            return Violation(
+                "no-hang",
+                f"a restart hangs: ranks {sorted(waiting)} wait for {', '.join(sorted(set(waiting.values())))}",
+            ), None
         picks = {rank: ending.value and ending.value[:2] for rank, ending in endings.items()}
         steps = {pick[1] if pick else None for pick in picks.values()}
         if len(steps) > 1:
@@ -135,7 +145,9 @@ class FunctionProbe:
 
     def learn(self, filesystem: Filesystem, attempt: int) -> None:
         """Take what would be picked now as whole."""
-        ending = glance(filesystem, self._resume, nodes=1, world_size=1, root=self._root, attempt=attempt + 1).endings[0]
+        ending = glance(filesystem, self._resume, nodes=1, world_size=1, root=self._root, attempt=attempt + 1).endings[
+            0
+        ]
         if ending.value is not None:
             name, files = ending.value
             self.expected[name] = files

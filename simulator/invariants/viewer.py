@@ -48,8 +48,15 @@ def glance(
     """Run ``program`` on every rank at once, without interleaving, on the file system as it is now."""
     mark = filesystem.mark() if hasattr(filesystem, "mark") else None
     caller = CURRENT.caller
-    engine = GreenletEngine(filesystem, [program] * world_size, nodes=nodes, root=root, attempt=attempt, viewer=True,
-                            fresh_states=fresh_states)
+    engine = GreenletEngine(
+        filesystem,
+        [program] * world_size,
+        nodes=nodes,
+        root=root,
+        attempt=attempt,
+        viewer=True,
+        fresh_states=fresh_states,
+    )
     try:
         engine.start()
         result = Glance(dict(engine.endings), engine.waiting(), bool(engine.looks))

@@ -242,9 +242,7 @@ LOCAL: Final = frozenset({Seek, Dup})
 SYNCHRONISING: Final = frozenset({Collective, Join, Lock})
 """Operations that may have to wait for another task."""
 
-CHANGING: Final = frozenset(
-    {Write, Truncate, Mkdir, Rmdir, Unlink, Rename, Link, Symlink, Chmod, Chown, Utime, Open}
-)
+CHANGING: Final = frozenset({Write, Truncate, Mkdir, Rmdir, Unlink, Rename, Link, Symlink, Chmod, Chown, Utime, Open})
 """Operations that can change what a restart would see (an Open creates and truncates)."""
 
 

@@ -1,1 +1,1 @@
-""""""
+"""What people read: terminal, HTML, JSON."""

@@ -1,8 +1,8 @@
 """PCT: probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS 2010).
 
 Every task gets a random priority and the ready task of highest priority goes. At d - 1 randomly chosen steps
-k_1 ... k_(d-1) the task that went last gets a priority below all initial ones: the i-th of them that of rank i. A bug of depth d is then found with probability at least 1 / (n * k**(d-1)) a
-run, for n tasks and k steps.
+k_1 ... k_(d-1) the task that went last gets a priority below all initial ones: the i-th of them that of rank i. A bug
+of depth d is then found with probability at least 1 / (n * k**(d-1)) a run, for n tasks and k steps.
 
 Deviations: k is not known beforehand; the caller gives an estimate (the length of an undisturbed run). A sleeping
 task yields: it drops to the lowest priority so far, or a polling loop would starve what it waits for. The change

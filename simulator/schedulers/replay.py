@@ -47,7 +47,8 @@ class StrictReplay:
             return default_task(frontier.ready, last)
         task = self._sequence[position]
         if task not in frontier.pending:
-            raise Divergence(f"step {position}: the recording has task {task} go on, but it cannot: "
-                             f"ready are {list(frontier.ready)}")
+            raise Divergence(
+                f"step {position}: the recording has task {task} go on, but it cannot: ready are {list(frontier.ready)}"
+            )
         self._position = position + 1
         return task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from math import sqrt
 from random import Random
@@ -33,7 +34,7 @@ def test_a_sticky_walk_switches_as_rarely_as_it_says() -> None:
     programs = [[write("x")] * 200 for _ in range(2)]
     order = Machine(programs).run(RandomWalk(Random(1), stay=0.9))
     both_ready = order[: 1 + min(i for i, (_, n) in enumerate(order) if n == 199)]
-    switched = sum(a[0] != b[0] for a, b in zip(both_ready, both_ready[1:], strict=False))
+    switched = sum(a[0] != b[0] for a, b in itertools.pairwise(both_ready))
     expected = 0.05 * len(both_ready)
     assert abs(switched - expected) < 5 * sqrt(expected)
 
@@ -54,8 +55,9 @@ def _before(order: Order, *events: tuple[int, int]) -> bool:
 def test_pct_finds_a_bug_of_depth_d_at_least_as_often_as_its_bound_says(depth: int, bug) -> None:  # type: ignore[no-untyped-def]
     ranks, each = 2, 5
     runs = 4000
-    hits = sum(bug(Machine([[write("x")] * each] * ranks).run(PCT(Random(seed), depth, ranks * each)))
-               for seed in range(runs))
+    hits = sum(
+        bug(Machine([[write("x")] * each] * ranks).run(PCT(Random(seed), depth, ranks * each))) for seed in range(runs)
+    )
     bound = 1 / (ranks * (ranks * each) ** (depth - 1))
     assert hits >= runs * bound - 4 * sqrt(runs * bound * (1 - bound))
 
@@ -78,15 +80,18 @@ def _reorder(writers: int):  # type: ignore[no-untyped-def]
         first_b = min(order.index((w, 1)) for w in range(writers))
         return order.index((checker, 0)) < first_a and first_b < order.index((checker, 1))
 
-    profile = {p: {**{w: 1 for w in range(writers)}, checker_task: 1} for p in ("a", "b")
-               for checker_task in (writers,)}
+    profile = {
+        p: {**dict.fromkeys(range(writers), 1), checker_task: 1} for p in ("a", "b") for checker_task in (writers,)
+    }
     return programs, bug, profile
 
 
 def test_surw_finds_reorder_sooner_than_the_random_walk_as_published() -> None:
     def median(make, programs, bug) -> float:  # type: ignore[no-untyped-def]
-        found = sorted(_schedules_to_first(bug, lambda r, base=base: make(Random(r.random() + base)), programs)
-                       for base in range(25))
+        found = sorted(
+            _schedules_to_first(bug, lambda r, base=base: make(Random(r.random() + base)), programs)
+            for base in range(25)
+        )
         return found[len(found) // 2]
 
     programs, bug, profile = _reorder(6)
@@ -107,8 +112,12 @@ def test_pos_draws_anew_only_for_operations_that_race() -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [RandomWalk, lambda r: PCT(r, 3, 12), PartialOrderSampling,
-     lambda r: SelectivelyUniformWalk(r, {"x": {0: 2, 1: 2}})],
+    [
+        RandomWalk,
+        lambda r: PCT(r, 3, 12),
+        PartialOrderSampling,
+        lambda r: SelectivelyUniformWalk(r, {"x": {0: 2, 1: 2}}),
+    ],
 )
 def test_the_same_seed_gives_the_same_schedule(make) -> None:  # type: ignore[no-untyped-def]
     programs = [[write("x"), read("y"), write("x")], [write("x"), read("x")], [read("x")]]

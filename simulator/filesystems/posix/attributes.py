@@ -10,7 +10,7 @@ import errno
 import os
 from typing import Final
 
-from simulator.filesystems.interface import Attributes
+from simulator.filesystems.interface import DIRECTORY_SIZE, VOLUME, Attributes
 from simulator.filesystems.posix.content import size_of
 from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
@@ -34,14 +34,6 @@ from simulator.operations import (
 READ: Final = Mode.READ
 UPDATE: Final = Mode.UPDATE
 WRITE: Final = Mode.WRITE
-
-DIRECTORY_SIZE: Final = 4096
-_BLOCK: Final = 4096
-_BLOCKS: Final = 1 << 38
-_INODES: Final = 1 << 32
-
-VOLUME: Final = (_BLOCK, _BLOCK, _BLOCKS, _BLOCKS, _BLOCKS, _INODES, _INODES, _INODES, 0, 255)
-"""What statvfs gives: an empty volume of one pebibyte, however much is written, so that nothing conflicts with it."""
 
 _ANY_EXECUTE: Final = 0o111
 _GROUP_EXECUTE: Final = 0o010
