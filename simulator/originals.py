@@ -28,10 +28,15 @@ TIME: dict[str, Callable[..., Any]] = {
         "perf_counter",
         "perf_counter_ns",
         "sleep",
-        "clock_gettime_ns",
     )
 }
-FCNTL: dict[str, Callable[..., Any]] = {"fcntl": fcntl.fcntl, "flock": fcntl.flock}
+KERNEL: dict[str, Callable[..., Any]] = {
+    "clock_gettime_ns": time.clock_gettime_ns,
+    "fcntl": fcntl.fcntl,
+    "flock": fcntl.flock,
+}
+"""What the real file system needs beside ``os``."""
+
 RANDOM: dict[str, Callable[..., Any]] = {
     name: getattr(random, name)
     for name in dir(random)

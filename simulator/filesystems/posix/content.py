@@ -66,9 +66,13 @@ def _spliced_widely(content: Content, offset: int, data: bytes | Extent) -> Cont
             start = number * CHUNK
             first, last = max(offset, start), min(end, start + CHUNK)
             piece = view[first - offset : last - offset]
-            _store(chunks, number, bytes(piece) if last - first == CHUNK else _patched(
-                chunks.get(number, b""), first - start, bytes(piece)
-            ))
+            _store(
+                chunks,
+                number,
+                bytes(piece)
+                if last - first == CHUNK
+                else _patched(chunks.get(number, b""), first - start, bytes(piece)),
+            )
     return Sparse(size, chunks)
 
 

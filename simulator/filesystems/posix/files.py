@@ -250,4 +250,3 @@ def _cut(tree: Tree, inode: Inode, size: int, now: int) -> None:
     touch(inode)
     if tree.accesses is not None:
         tree.accesses += [(data(inode.number), WRITE), (modification_time(inode.number), UPDATE)]
-

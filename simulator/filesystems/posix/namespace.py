@@ -176,9 +176,7 @@ def create(tree: Tree, rank: int, directory: Inode, name: str, mode: int, now: i
     return inode
 
 
-def _free_name(
-    tree: Tree, rank: int, path: str, at: int | None, may_be_directory: bool = False
-) -> tuple[Inode, str]:
+def _free_name(tree: Tree, rank: int, path: str, at: int | None, may_be_directory: bool = False) -> tuple[Inode, str]:
     """Where a new name goes. Raises EEXIST, and ENOENT if a slash asks for a directory that this will not be."""
     directory, parsed = parent_of(tree, rank, path, at)
     name = parsed.last

@@ -58,9 +58,9 @@ def save(tree: Tree, inode: Inode) -> None:
 def save_description(tree: Tree, description: Description) -> None:
     """Before a description's position, references or lock change: keep them for undoing."""
     if tree.log is not None:
-        tree.log.append((
-            _restore_description, description, description.position, description.references, description.lock
-        ))
+        tree.log.append(
+            (_restore_description, description, description.position, description.references, description.lock)
+        )
 
 
 def put(tree: Tree, directory: Inode, name: str, inode: Inode) -> None:

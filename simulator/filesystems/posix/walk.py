@@ -175,4 +175,3 @@ def _target(tree: Tree, directory: Inode, text: str, budget: list[int]) -> tuple
     if text.startswith(LINK_TO_ROOT) and text[len(LINK_TO_ROOT) : len(LINK_TO_ROOT) + 1] in ("", "/"):
         return tree.root, parse(text[len(LINK_TO_ROOT) :])
     raise failure(errno.ENOENT)
-
