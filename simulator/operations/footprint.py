@@ -17,7 +17,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 Thing: TypeAlias = tuple[int, str]
-"""(inode, facet): the facet is ``":data"``, ``":attributes"``, ``":links"``, ``":listing"``, ``":mtime"``, ``":ctime"``,
+"""(inode, facet). The facet: ``":data"``, ``":attributes"``, ``":links"``, ``":listing"``, ``":mtime"``, ``":ctime"``,
 ``":lock"``, or ``"/NAME"``. A negative inode stands for what the tasks of one rank share, such as its descriptors."""
 
 
@@ -49,7 +49,7 @@ def links(inode: int) -> Thing:
 
 
 def modification_time(inode: int) -> Thing:
-    """The mtime of an inode, whose changes move the ctime too. Not part of a stat: a look at mtime or ctime reads it."""
+    """The mtime of an inode; its changes move the ctime too. No part of a stat: a look at either time reads it."""
     return (inode, ":mtime")
 
 
@@ -74,7 +74,7 @@ def name_in(inode: int, name: str) -> Thing:
 
 
 def merged(footprint: Footprint) -> dict[Thing, Mode]:
-    """One mode a thing: reading and changing the same thing does not commute with anybody's change, so it is a write."""
+    """One mode a thing: to read and change the same thing commutes with nobody's change, so it is a write."""
     modes: dict[Thing, Mode] = {}
     for thing, mode in footprint:
         known = modes.get(thing)
