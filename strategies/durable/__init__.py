@@ -1,0 +1,1 @@
+"""What the remedies have in common: names of checkpoints, files that survive power loss, manifests."""

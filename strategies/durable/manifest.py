@@ -1,0 +1,119 @@
+"""A manifest: the file that makes a directory a checkpoint, with the size and the checksum of every file of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+from strategies.durable.files import sync
+from strategies.durable.names import checkpoints, directories
+
+if TYPE_CHECKING:
+    from simulator.state import State, StrategyRank
+
+NAME = "manifest.json"
+
+
+class Entry(TypedDict):
+    """A file: size in bytes, checksum of its content, and where it lies if not under its own name."""
+
+    size: int
+    checksum: str
+    path: NotRequired[str]
+    """Relative to the manifest's directory; may lead out of it."""
+
+
+class Manifest(TypedDict):
+    """What a checkpoint consists of; ``files`` is keyed by the shards' names."""
+
+    step: int
+    files: dict[str, Entry]
+
+
+def location(directory: Path, name: str, entry: Entry) -> Path:
+    """Where a file of the checkpoint ``directory`` lies."""
+    return Path(os.path.normpath(directory / entry.get("path", name)))
+
+
+def write(directory: Path, manifest: Manifest, fsync: bool) -> None:
+    """Publish a directory: the manifest appears whole, in one rename, and durably with ``fsync``."""
+    temporary = directory / f"{NAME}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(json.dumps(manifest, indent=1))
+    if fsync:
+        sync(temporary)
+    os.replace(temporary, directory / NAME)
+    if fsync:
+        sync(directory)
+
+
+def read(directory: Path) -> Manifest | None:
+    """The manifest of a directory, or None where there is none or a torn one. Raises OSError if it cannot be read.
+
+    Whether there is one is told by a listing: an existence test may be answered from a cache, and takes any error for
+    absence, after which a good checkpoint would count as garbage.
+    """
+    if NAME not in os.listdir(directory):
+        return None
+    try:
+        manifest = json.loads((directory / NAME).read_bytes())
+    except ValueError:
+        return None
+    if not isinstance(manifest, dict) or "step" not in manifest or not isinstance(manifest.get("files"), dict):
+        return None
+    return Manifest(step=manifest["step"], files=manifest["files"])
+
+
+def withdraw(directory: Path, fsync: bool) -> None:
+    """Make a checkpoint a mere directory again, durably with ``fsync``, before the first file of it is deleted."""
+    os.unlink(directory / NAME)
+    if fsync:
+        sync(directory)
+
+
+def published(root: Path, names: Collection[str]) -> dict[str, Manifest]:
+    """Those directories in ``root``, by name, that are checkpoints with a manifest, oldest first."""
+    found = {name: read(root / name) for name in checkpoints(names)}
+    return {name: manifest for name, manifest in found.items() if manifest is not None}
+
+
+def newest_intact(root: Path) -> str | None:
+    """The newest checkpoint of which every file is there and has the size that its manifest says."""
+    for name in reversed(checkpoints(directories(root))):
+        manifest = read(root / name)
+        if manifest and all(
+            _has_size(location(root / name, f, entry), entry) for f, entry in manifest["files"].items()
+        ):
+            return name
+    return None
+
+
+def load_verified(rank: StrategyRank, checkpoint: Path) -> State:
+    """Read what this rank needs and nothing that the manifest does not vouch for.
+
+    Raises FileNotFoundError for a file that is not in the manifest, ValueError for one that differs from it.
+    """
+    manifest = read(checkpoint)
+    if manifest is None:
+        raise FileNotFoundError(errno.ENOENT, "no manifest", str(checkpoint / NAME))
+    state = rank.fresh_state(manifest["step"])
+    for shard in state.shards:
+        entry = manifest["files"].get(shard.name)
+        if entry is None:
+            raise FileNotFoundError(errno.ENOENT, "not in the manifest", str(checkpoint / shard.name))
+        path = location(checkpoint, shard.name, entry)
+        shard.load(path)
+        if shard.checksum() != entry["checksum"] or not _has_size(path, entry):
+            raise ValueError(f"{path}: not the content that the manifest says")
+    return state
+
+
+def _has_size(path: Path, entry: Entry) -> bool:
+    try:
+        return os.stat(path).st_size == entry["size"]
+    except FileNotFoundError:
+        return False
