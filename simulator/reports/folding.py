@@ -1,0 +1,133 @@
+"""What may be left out of a long schedule, so that the part that matters fits on a screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike
+
+_NAMESPACE = frozenset({"rename", "rmdir", "mkdir", "unlink", "link", "symlink"})
+
+_Radii = tuple[int, int, int]
+"""How many neighbours on either side stay, of a row of weight 3, 2 and 1; -1: such rows need not stay themselves."""
+_STAGES: tuple[_Radii, ...] = (
+    (8, 4, 0),
+    (6, 3, -1),
+    (4, 2, -1),
+    (3, 1, -1),
+    (2, 0, -1),
+    (1, 0, -1),
+    (1, -1, -1),
+    (0, -1, -1),
+)
+
+
+def folded(rows: Sequence[Row], most: int) -> list[Row]:
+    """At most about ``most`` rows: the marked operations, faults, raised errors and chosen switches go last.
+
+    What has to stay stays, even when that is more than ``most``. A fold never replaces fewer than two rows.
+    """
+    if len(rows) <= most:
+        return list(rows)
+    weights = _weights(rows)
+    for radii in _STAGES:
+        shown = _fold(rows, _kept(weights, radii))
+        if len(shown) <= most:
+            return shown
+    return shown
+
+
+def _weights(rows: Sequence[Row]) -> list[int]:
+    touched = {path for row in rows if isinstance(row, Operation) and row.mark for path in row.phrase.paths}
+    return [_weight(row, touched) for row in rows]
+
+
+def _weight(row: Row, touched: set[str]) -> int:
+    """3: the story is not told without it. 2: a decision. 1: context."""
+    if isinstance(row, Heading | Strike | Ended):
+        return 3
+    if isinstance(row, Meeting):
+        return 1
+    assert isinstance(row, Operation)
+    if row.mark:
+        return 3
+    if row.switch == "chosen":
+        return 2
+    near = any(path in touched for path in row.phrase.paths)
+    return 2 if near and row.phrase.call in _NAMESPACE else 1 if near else 0
+
+
+def _kept(weights: Sequence[int], radii: _Radii) -> list[bool]:
+    kept = [False] * len(weights)
+    for position, weight in enumerate(weights):
+        radius = radii[3 - weight] if weight else -1
+        for near in range(max(0, position - radius), min(len(weights), position + radius + 1)) if radius >= 0 else ():
+            kept[near] = True
+    return kept
+
+
+def _fold(rows: Sequence[Row], kept: Sequence[bool]) -> list[Row]:
+    shown: list[Row] = []
+    hidden: list[Row] = []
+    for row, keep in zip(rows, kept, strict=True):
+        if keep:
+            _close(hidden, shown)
+            shown.append(row)
+        else:
+            hidden.append(row)
+    _close(hidden, shown)
+    return shown
+
+
+def _close(hidden: list[Row], shown: list[Row]) -> None:
+    if len(hidden) < 2:
+        shown.extend(hidden)
+    else:
+        shown.append(_summed_up(tuple(hidden)))
+    hidden.clear()
+
+
+def _summed_up(rows: tuple[Row, ...]) -> Fold:
+    operations = [row for row in rows if isinstance(row, Operation)]
+    meetings = [row for row in rows if isinstance(row, Meeting)]
+    ranks = {row.rank for row in operations} | {rank for row in meetings for rank in row.ranks}
+    last = rows[-1]
+    assert isinstance(last, Operation | Meeting), "headings, faults and endings are never folded"
+    parts = []
+    if operations:
+        who = sorted({row.rank for row in operations})
+        parts.append(f"{_counted(sum(row.joined for row in operations), 'operation')} of {_ranks(who)}")
+    written = _distinct(operations, lambda row: row.phrase.call == "write")
+    if written:
+        parts.append(f"writing {_names(written)}")
+    removed = _distinct(operations, lambda row: row.phrase.call == "unlink" and not row.phrase.outcome)
+    if removed:
+        parts.append(f"deleting {_names(removed)}")
+    for said, count in Counter(row.said for row in meetings).items():
+        parts.append(said if count == 1 else f"{count} x {said}")
+    return Fold(rows, ", ".join(parts), frozenset(ranks), last.alive)
+
+
+def _distinct(operations: Sequence[Operation], wanted: Callable[[Operation], bool]) -> list[str]:
+    """The last parts of the paths of those operations, each once, in order."""
+    return list(dict.fromkeys(row.phrase.paths[0].rpartition("/")[2] for row in operations if wanted(row)))
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} more files"
+
+
+def _ranks(ranks: Sequence[int]) -> str:
+    """``rank 3``, ``ranks 1 and 2``, ``ranks 0 to 7``, ``5 ranks``."""
+    if len(ranks) == 1:
+        return f"rank {ranks[0]}"
+    if len(ranks) == 2:
+        return f"ranks {ranks[0]} and {ranks[1]}"
+    if ranks[-1] - ranks[0] == len(ranks) - 1:
+        return f"ranks {ranks[0]} to {ranks[-1]}"
+    return f"{len(ranks)} ranks"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,0 +1,103 @@
+"""Why a run failed, in sentences: the verdict, the deciding pair of operations, and what the other order gives.
+
+Reads a trace's ``explanation``: ``first`` and ``second`` are the two operations (attempt, position among its events),
+``flipped`` says what the same run gives with the second before the first, ``text`` is anything else worth saying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from simulator.reports.timeline import Marks, Operation, Row, rows_of
+from simulator.reports.wording import source_line
+from simulator.trace import Trace
+
+MEANING: Mapping[str, str] = {
+    "no-error": "a rank raised",
+    "no-hang": "the job hangs",
+    "complete": "a restart would pick a checkpoint that is not whole",
+    "content": "a restart would load content that is torn, or of another step",
+    "progress": "a restart would fall behind a save that had returned on every rank",
+    "keep": "a checkpoint that had to be kept was deleted",
+    "agree": "the ranks disagree about what to resume from",
+    "no-leak": "garbage is left that nothing will ever delete",
+}
+"""What a violation of each built-in invariant means, in one clause."""
+
+
+class Cited(msgspec.Struct, frozen=True):
+    """An operation that a reason names: ``letter`` is how the lanes mark it, ``site`` is ``path/to/file.py:12``."""
+
+    letter: str
+    rank: int
+    said: str
+    outcome: str
+    site: str | None
+
+    @property
+    def text(self) -> str:
+        """``rank 1: rename a → b (ENOTEMPTY), save.py:12``."""
+        place = f", {source_line(self.site)}" if self.site else ""
+        return f"rank {self.rank}: {self.said}" + (f" ({self.outcome})" if self.outcome else "") + place
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Everything that is said about a failing trace in words."""
+
+    invariant: str
+    meaning: str
+    message: str
+    cited: tuple[Cited, ...]
+    sentences: tuple[str, ...]
+    marks: Mapping[tuple[int, int], str]
+
+
+def reason_of(trace: Trace) -> Reason:
+    """The reason of a failing trace; of a passing one, an empty reason."""
+    verdict = trace.verdict
+    marks = _marks(trace)
+    rows = rows_of(trace, marks)
+    cited = _cited(rows)
+    sentences = list(_order(cited, trace.explanation or {}))
+    return Reason(
+        invariant=verdict.invariant if verdict is not None else "",
+        meaning=MEANING.get(verdict.invariant, "an invariant of your own does not hold") if verdict is not None else "",
+        message=verdict.message if verdict is not None else "",
+        cited=cited,
+        sentences=tuple(sentences),
+        marks=marks,
+    )
+
+
+def _marks(trace: Trace) -> Marks:
+    explanation = trace.explanation or {}
+    marks: dict[tuple[int, int], str] = {}
+    for letter, key in (("A", "first"), ("B", "second")):
+        found = explanation.get(key)
+        if isinstance(found, Mapping) and isinstance(found.get("position"), int):
+            marks[int(found.get("attempt", 0)), found["position"]] = letter
+    return marks
+
+
+def _cited(rows: list[Row]) -> tuple[Cited, ...]:
+    """The deciding pair, then the operation at which the verdict fell where it is neither of them."""
+    marked = [row for row in rows if isinstance(row, Operation) and row.mark]
+    return tuple(
+        Cited(row.mark, row.rank, " ".join(row.phrase.line().split()), row.phrase.outcome, row.site)
+        for row in sorted(marked, key=lambda row: row.mark if row.mark != "!" else "~")
+    )
+
+
+def _order(cited: tuple[Cited, ...], explanation: Mapping[str, Any]) -> list[str]:
+    sentences = []
+    letters = [one.letter for one in cited]
+    if "A" in letters and "B" in letters:
+        sentences.append("The order of A and B decides: here A comes first.")
+    for key in ("flipped", "text"):
+        said = explanation.get(key)
+        if isinstance(said, str) and said:
+            sentences.append(said)
+    return sentences

@@ -1,0 +1,205 @@
+"""Reports on a terminal: the verdict in one line, the reason, and the schedule as one lane per rank.
+
+Everything is readable without colour and in a pipe; colour only repeats what characters already say.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import IO
+
+from rich.console import Console
+from rich.text import Text
+
+from simulator.campaigns.result import Result
+from simulator.reports.folding import folded
+from simulator.reports.joining import joined
+from simulator.reports.lanes import ASCII, UNICODE, Glyphs, Lanes, shown_ranks
+from simulator.reports.reason import Reason, reason_of
+from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, node_of, ranks_of, rows_of
+from simulator.reports.wording import source_line
+from simulator.trace import Trace
+
+_STYLES = {"lane": "bright_black", "rank": "bold", "switch": "bold cyan", "rule": "bright_black", "bad": "bold red"}
+_WIDEST = 160
+MOST_ROWS = 36
+"""How many rows of a schedule are shown before it is folded."""
+
+
+def console_for(file: IO[str] | None = None, *, width: int | None = None) -> Console:
+    """A console for reports: colour only on a terminal and never with NO_COLOR, no wrapping, no highlighting."""
+    console = Console(file=file, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    if console.width > _WIDEST:
+        console = Console(file=file, width=_WIDEST, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    return console
+
+
+def glyphs_for(console: Console) -> Glyphs:
+    """Line-drawing characters where the output can carry them, else ASCII."""
+    try:
+        "".join(str(getattr(UNICODE, field)) for field in UNICODE.__struct_fields__).encode(console.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def print_result(console: Console, result: Result) -> None:
+    """The verdict of an exploration in one line; for a failure, its reason and its lanes below."""
+    if result.failure is None:
+        console.print(_clean_line(result), overflow="fold")
+        return
+    reason = reason_of(result.failure.trace)
+    spent = f"schedule {result.failure.schedule:,}, {_spent(result)}"
+    console.print(_violated(reason, spent), overflow="fold")
+    _print_reason(console, reason)
+    print_lanes(console, result.failure.trace, reason)
+
+
+def print_trace(console: Console, trace: Trace, *, most: int = MOST_ROWS) -> None:
+    """The verdict, the reason and the lanes of a recorded run."""
+    reason = reason_of(trace)
+    if trace.verdict is not None:
+        console.print(_violated(reason, ""), overflow="fold")
+        _print_reason(console, reason)
+    print_lanes(console, trace, reason, most=most)
+
+
+def _clean_line(result: Result) -> Text:
+    colour = "bold green" if result.verdict in ("clean", "certified") else "bold yellow"
+    return Text.assemble(
+        (result.verdict, colour),
+        f"  {result.coverage}  ({_spent(result)})",
+        f"\n{result.reason}" if result.reason else "",
+    )
+
+
+def _spent(result: Result) -> str:
+    rate = f"{result.schedules / result.seconds:,.0f} schedules/s, " if result.seconds > 0 else ""
+    return f"{result.seconds:.1f} s, {rate}seed {result.seed}"
+
+
+def _violated(reason: Reason, spent: str) -> Text:
+    return Text.assemble(
+        ("violated", "bold red"),
+        "  ",
+        (reason.invariant, "bold"),
+        f": {reason.meaning}",
+        f"  ({spent})" if spent else "",
+    )
+
+
+def _print_reason(console: Console, reason: Reason) -> None:
+    console.print()
+    for line in _wrapped(console, reason.message, ""):
+        console.print(line)
+    console.print()
+    for one in reason.cited:
+        for line in _wrapped(console, one.text, f"  {one.letter}  "):
+            console.print(line)
+    for sentence in reason.sentences:
+        for line in _wrapped(console, sentence, "  "):
+            console.print(line)
+    if reason.cited or reason.sentences:
+        console.print()
+
+
+def _wrapped(console: Console, text: str, before: str) -> list[str]:
+    """A paragraph, its further lines below the first word of the first."""
+    return textwrap.wrap(
+        text, console.width, initial_indent=before, subsequent_indent=" " * len(before), break_on_hyphens=False
+    )
+
+
+def print_lanes(console: Console, trace: Trace, reason: Reason | None = None, *, most: int = MOST_ROWS) -> None:
+    """One lane per rank, one line per operation in the order in which they were carried out."""
+    rows = folded(joined(rows_of(trace, reason.marks if reason is not None else None)), most)
+    ranks = shown_ranks(rows, ranks_of(trace))
+    glyphs = glyphs_for(console)
+    lanes = Lanes(ranks, glyphs)
+    digits = max(4, len(str(max((row.step for row in rows if isinstance(row, Operation | Meeting)), default=0))))
+    margin = digits + 4
+    console.print(_header(trace, ranks, margin), style="bright_black", overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        graph = Text.assemble(*((text, _STYLES[style]) for text, style in lanes.row(row)))
+        line = _described(row, console.width - margin - lanes.width - 2, glyphs)
+        console.print(
+            Text.assemble(_gutter(row, digits), graph, "  ", line), no_wrap=True, overflow="ignore", crop=True
+        )
+    _print_legend(console, rows, len(ranks_of(trace)) - len(ranks), glyphs)
+
+
+def _header(trace: Trace, ranks: Sequence[int], margin: int) -> Text:
+    nodes: dict[int, list[int]] = {}
+    for rank in ranks:
+        nodes.setdefault(node_of(trace, rank), []).append(rank)
+    said = "; ".join(
+        f"node {node}: rank {group[0]}" if len(group) == 1 else f"node {node}: ranks {group[0]}-{group[-1]}"
+        for node, group in nodes.items()
+    )
+    return Text("step".rjust(margin - 2) + "  " + said)
+
+
+def _gutter(row: Row, digits: int) -> Text:
+    mark = row.mark if isinstance(row, Operation) else ""
+    step = str(row.step) if isinstance(row, Operation | Meeting) else ""
+    return Text.assemble(
+        (f"{mark:<2}", "bold red" if mark == "!" else "bold"), (f"{step:>{digits}}", "bright_black"), "  "
+    )
+
+
+def _described(row: Row, room: int, glyphs: Glyphs) -> Text:
+    """What stands to the right of the lanes, in at most ``room`` columns."""
+    if isinstance(row, Operation):
+        return _operation(row, room, glyphs)
+    if isinstance(row, Meeting):
+        return Text(_cut(f"{row.said} of {len(row.ranks)} ranks", room, glyphs), style="bright_black")
+    if isinstance(row, Fold):
+        return Text(_cut(f"{glyphs.more} {row.said}", room, glyphs), style="bright_black italic")
+    if isinstance(row, Heading):
+        return Text(_cut(row.said, room, glyphs), style="bold")
+    said = f"rank {row.rank} {row.said}" if isinstance(row, Ended) else row.said
+    return Text(_cut(said, room, glyphs), style="bold red")
+
+
+def _operation(row: Operation, room: int, glyphs: Glyphs) -> Text:
+    outcome = row.phrase.outcome
+    error = row.phrase.refused
+    tail = f"  {glyphs.dead + ' ' if row.failed and error else ''}{outcome}" if outcome else ""
+    if len(tail) > room // 2:
+        tail = _cut(tail, room // 2, glyphs)
+    line = row.phrase.line(max(room - len(tail), 16))
+    line = _spelled(line, glyphs)
+    text = Text.assemble(
+        (line, "bold" if row.mark else ""), (tail, "red" if row.failed else "yellow" if error else "bright_black")
+    )
+    site = source_line(row.site)
+    if site and len(text.plain) + 2 + len(site) <= room:
+        text.append(site.rjust(room - len(text.plain)), style="bright_black")
+    return text
+
+
+def _print_legend(console: Console, rows: Sequence[Row], hidden_lanes: int, glyphs: Glyphs) -> None:
+    notes = []
+    switches = sum(1 for row in rows if isinstance(row, Operation) and row.switch == "chosen")
+    if switches:
+        line = glyphs.branch_right + glyphs.over * 2
+        notes.append(f"{line}  {switches} context switch{'es' if switches > 1 else ''} that the schedule chose")
+    left_out = sum(row.count for row in rows if isinstance(row, Fold))
+    if left_out:
+        notes.append(f"{glyphs.more}  {left_out:,} operations left out")
+    if hidden_lanes > 0:
+        notes.append(f"   {hidden_lanes} ranks without a lane do nothing in what is shown")
+    for note in notes:
+        console.print(Text("  " + note, style="bright_black"))
+
+
+def _cut(text: str, room: int, glyphs: Glyphs) -> str:
+    return text if len(text) <= room else text[: max(room - len(glyphs.ellipsis), 0)] + glyphs.ellipsis
+
+
+def _spelled(text: str, glyphs: Glyphs) -> str:
+    """The text in characters that the output can carry."""
+    if glyphs is UNICODE:
+        return text
+    return text.replace("→", glyphs.arrow).replace("…", glyphs.ellipsis).encode("ascii", "backslashreplace").decode()
