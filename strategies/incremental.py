@@ -111,12 +111,14 @@ def _begin(root: Path, step: int) -> tuple[str, dict[str, str]]:
     published = _sweep(root, names)
     name = new_name(step, checkpoints(names))
     os.mkdir(root / name)
-    newest = manifests.newest_intact(root)
-    if newest is None:
-        return name, {}
-    files = published[newest]["files"]
-    places = {file: manifests.location(root / newest, file, entry) for file, entry in files.items()}
-    return name, {entry["checksum"]: str(places[file].relative_to(root)) for file, entry in files.items()}
+    known: dict[str, str] = {}
+    for newest, manifest in reversed(published.items()):
+        if manifests.is_intact(root / newest, manifest):
+            for file, entry in manifest["files"].items():
+                path = manifests.location(root / newest, file, entry)
+                known[entry["checksum"]] = str(path.relative_to(root))
+            break
+    return name, known
 
 
 def _sweep(root: Path, names: list[str]) -> dict[str, manifests.Manifest]:

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -51,11 +50,12 @@ class PerNodeDirectories:
             make_directory(home)
             if self.fsync:
                 sync(rank.root)
-        survey = _survey(rank, directories(home) if leader else [])
+        names = directories(home) if leader else []
+        survey = _survey(rank, names)
         name = new_name(step, survey.anywhere)
         staging = home / f"{STAGING}{name}-{survey.token}"
         if leader:
-            self._clear(home, survey, staging.name)
+            self._clear(home, names, survey)
         make_directory(staging)
         save_shards(state.shards, staging, self.fsync)
         rank.barrier()
@@ -67,9 +67,9 @@ class PerNodeDirectories:
             retire(home, survey.everywhere - kept, self.fsync)
 
     def pick(self, rank: StrategyRank) -> Path | None:
-        home = _home(rank)
-        leader = rank.local_index == 0
-        names = checkpoints(_survey(rank, directories(home) if leader and os.path.isdir(home) else []).everywhere)
+        home, leader = _home(rank), rank.local_index == 0
+        found = directories(home) if leader and os.path.isdir(home) else []
+        names = checkpoints(_survey(rank, found).everywhere)
         return home / names[-1] if names else None
 
     def load(self, rank: StrategyRank, checkpoint: Path) -> State:
@@ -90,18 +90,20 @@ class PerNodeDirectories:
     def recover(self, rank: StrategyRank, checkpoint: Path, state: State) -> None:
         """Delete what a dead attempt left: what not every node has, and checkpoints that rotation had not come to."""
         home, leader = _home(rank), rank.local_index == 0
-        survey = _survey(rank, directories(home) if leader else [])
+        names = directories(home) if leader else []
+        survey = _survey(rank, names)
         if leader:
-            self._clear(home, survey)
+            self._clear(home, names, survey)
             kept = retained(survey.everywhere, checkpoint.name, state.keep, state.best_step)
             retire(home, survey.everywhere - kept, self.fsync)
 
-    def _clear(self, home: Path, survey: _Survey, staging: str = "") -> None:
-        """Delete what an unfinished save or deletion left in a node's directory; ``staging`` is the save that begins."""
-        names = directories(home)
+    def _clear(self, home: Path, names: list[str], survey: _Survey) -> None:
+        """Delete what an unfinished save or deletion left in a node's directory.
+
+        ``names`` was listed before the survey: the staging directory of the save that begins is not among them.
+        """
         for name in leftovers(names):
-            if name != staging:
-                remove(home / name)
+            remove(home / name)
         retire(home, set(checkpoints(names)) - survey.everywhere, self.fsync)
 
 
@@ -113,9 +115,9 @@ class _Survey(NamedTuple):
     token: str
 
 
-def _survey(rank: StrategyRank, names: Iterable[str]) -> _Survey:
+def _survey(rank: StrategyRank, names: list[str]) -> _Survey:
     """Exchange the names of the nodes' checkpoints; the first rank of each node gives the names of its directory."""
-    own = (checkpoints(list(names)), os.urandom(4).hex() if rank.index == 0 else "")
+    own = (checkpoints(names), os.urandom(4).hex() if rank.index == 0 else "")
     answers = cast("list[tuple[list[str], str]]", rank.all_gather(own))
     by_node = [set(found) for found, _ in answers[:: rank.ranks_per_node]]
     return _Survey(set.intersection(*by_node), set.union(*by_node), answers[0][1])

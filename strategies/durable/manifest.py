@@ -85,11 +85,14 @@ def newest_intact(root: Path) -> str | None:
     """The newest checkpoint of which every file is there and has the size that its manifest says."""
     for name in reversed(checkpoints(directories(root))):
         manifest = read(root / name)
-        if manifest and all(
-            _has_size(location(root / name, f, entry), entry) for f, entry in manifest["files"].items()
-        ):
+        if manifest is not None and is_intact(root / name, manifest):
             return name
     return None
+
+
+def is_intact(directory: Path, manifest: Manifest) -> bool:
+    """Whether every file that the manifest names is there and has its size."""
+    return all(_has_size(location(directory, name, entry), entry) for name, entry in manifest["files"].items())
 
 
 def load_verified(rank: StrategyRank, checkpoint: Path) -> State:

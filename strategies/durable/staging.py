@@ -25,7 +25,7 @@ def publish(staging: Path, name: str, fsync: bool) -> None:
 
 
 def retire(root: Path, names: Collection[str], fsync: bool) -> None:
-    """Delete checkpoints, the oldest first. No file of theirs goes before their name is gone, durably with ``fsync``."""
+    """Delete checkpoints, the oldest first; no file of theirs before their name is gone, durably with ``fsync``."""
     retired = []
     for name in checkpoints(names):
         target = root / f"{REMOVING}{name}-{os.urandom(4).hex()}"
