@@ -51,6 +51,7 @@ from simulator.originals import KERNEL, OS
 _COARSE_CLOCK: Final = 5
 """CLOCK_REALTIME_COARSE of Linux, by which file systems stamp their inodes; ``time`` has no name for it."""
 
+_NEVER_OPEN: Final = (1 << 31) - 1
 _TEMPORARY: Final = os.O_TMPFILE & ~os.O_DIRECTORY
 _ZEROS: Final = bytes(1 << 20)
 _MOVES_NO_TIME: Final = frozenset({AccessCheck, Close, Dup, Fsync, Lock, Read, Readdir, Readlink, Seek, Stat, Statvfs})
@@ -120,14 +121,14 @@ class RealDirectory:
         return self._table(rank).install(descriptor)
 
     def _close(self, rank: int, operation: Close) -> None:
-        OS["close"](self._table(rank).remove(operation.fd))
+        OS["close"](self._real(rank, operation.fd))
+        self._table(rank).remove(operation.fd)
 
     def _dup(self, rank: int, operation: Dup) -> int:
-        table = self._table(rank)
-        return table.install(OS["dup"](table.get(operation.fd)))
+        return self._table(rank).install(OS["dup"](self._real(rank, operation.fd)))
 
     def _read(self, rank: int, operation: Read) -> bytes:
-        descriptor = self._table(rank).get(operation.fd)
+        descriptor = self._real(rank, operation.fd)
         if operation.size < 0:
             return self._read_all(descriptor, operation.offset)
         if operation.offset is not None:
@@ -145,7 +146,7 @@ class RealDirectory:
             offset = None if offset is None else offset + len(piece)
 
     def _write(self, rank: int, operation: Write) -> int:
-        descriptor = self._table(rank).get(operation.fd)
+        descriptor = self._real(rank, operation.fd)
         if isinstance(operation.data, Extent):
             return _write_zeros(descriptor, operation.data.size, operation.offset)
         if operation.offset is not None:
@@ -153,39 +154,41 @@ class RealDirectory:
         return int(OS["write"](descriptor, operation.data))
 
     def _seek(self, rank: int, operation: Seek) -> int:
-        return int(OS["lseek"](self._table(rank).get(operation.fd), operation.offset, operation.whence))
+        return int(OS["lseek"](self._real(rank, operation.fd), operation.offset, operation.whence))
 
     def _truncate(self, rank: int, operation: Truncate) -> None:
         OS["truncate"](self._target(rank, operation.target), operation.size)
 
     def _fsync(self, rank: int, operation: Fsync) -> None:
-        OS["fdatasync" if operation.data_only else "fsync"](self._table(rank).get(operation.fd))
+        OS["fdatasync" if operation.data_only else "fsync"](self._real(rank, operation.fd))
 
     def _stat(self, rank: int, operation: Stat) -> Attributes:
+        at: int | None
         if isinstance(operation.target, int):
-            found, text = OS["fstat"](self._table(rank).get(operation.target)), None
+            path, at = "", self._real(rank, operation.target)
+            found = OS["fstat"](at)
         else:
             path, at = self._at(rank, operation.target, operation.at)
-            found, text = OS["stat"](path, dir_fd=at, follow_symlinks=operation.follow), path
+            found = OS["stat"](path, dir_fd=at, follow_symlinks=operation.follow)
         size = found.st_size
         if S_IFMT(found.st_mode) == S_IFDIR:
             size = DIRECTORY_SIZE
-        elif S_IFMT(found.st_mode) == S_IFLNK and text is not None:
-            size = len(os.fsencode(shown_text(self._root, OS["readlink"](text, dir_fd=at))))
+        elif S_IFMT(found.st_mode) == S_IFLNK:
+            size = len(os.fsencode(shown_text(self._root, OS["readlink"](path, dir_fd=at))))
         return Attributes(
             found.st_mode, found.st_ino, found.st_nlink, size, found.st_uid, found.st_gid, 1, found.st_atime_ns,
             found.st_mtime_ns, found.st_ctime_ns,
         )  # fmt: skip
 
     def _access(self, rank: int, operation: AccessCheck) -> bool:
-        try:
-            path, at = self._at(rank, operation.path, operation.at)
-        except OSError:
-            return False
+        path, at = self._at(rank, operation.path, operation.at)
         return bool(OS["access"](path, operation.mode, dir_fd=at, follow_symlinks=operation.follow))
 
     def _readdir(self, rank: int, operation: Readdir) -> tuple[tuple[str, int, int], ...]:
-        with OS["scandir"](self._target(rank, operation.target)) as entries:
+        target = self._target(rank, operation.target)
+        with OS["scandir"](target) as entries:
+            if isinstance(target, int):
+                OS["lseek"](target, 0, os.SEEK_SET)
             return tuple(sorted((entry.name, _kind_of(entry), entry.inode()) for entry in entries))
 
     def _mkdir(self, rank: int, operation: Mkdir) -> None:
@@ -194,7 +197,8 @@ class RealDirectory:
             OS["mkdir"](path, operation.mode, dir_fd=at)
 
     def _rmdir(self, rank: int, operation: Rmdir) -> None:
-        self._refuse_root(operation.path, operation.at)
+        if operation.at is None and not operation.path.strip("/"):
+            raise OSError(errno.EBUSY, strerror(errno.EBUSY))
         path, at = self._at(rank, operation.path, operation.at, by_name=True)
         OS["rmdir"](path, dir_fd=at)
 
@@ -205,8 +209,6 @@ class RealDirectory:
     def _rename(self, rank: int, operation: Rename) -> None:
         source, source_at = self._at(rank, operation.source, operation.source_at, by_name=True)
         target, target_at = self._at(rank, operation.target, operation.target_at, by_name=True)
-        self._refuse_root(operation.source, operation.source_at)
-        self._refuse_root(operation.target, operation.target_at)
         OS["rename"](source, target, src_dir_fd=source_at, dst_dir_fd=target_at)
 
     def _link(self, rank: int, operation: Link) -> None:
@@ -226,7 +228,7 @@ class RealDirectory:
 
     def _chmod(self, rank: int, operation: Chmod) -> None:
         if isinstance(operation.target, int):
-            OS["fchmod"](self._table(rank).get(operation.target), operation.mode)
+            OS["fchmod"](self._real(rank, operation.target), operation.mode)
             return
         path, at = self._at(rank, operation.target, operation.at)
         # Where the C library lacks fchmodat2, Python cannot ask not to follow; only links know the difference.
@@ -236,7 +238,7 @@ class RealDirectory:
 
     def _chown(self, rank: int, operation: Chown) -> None:
         if isinstance(operation.target, int):
-            OS["fchown"](self._table(rank).get(operation.target), operation.uid, operation.gid)
+            OS["fchown"](self._real(rank, operation.target), operation.uid, operation.gid)
             return
         path, at = self._at(rank, operation.target, operation.at)
         OS["chown"](path, operation.uid, operation.gid, dir_fd=at, follow_symlinks=operation.follow)
@@ -244,13 +246,13 @@ class RealDirectory:
     def _utime(self, rank: int, operation: Utime) -> None:
         given = {} if operation.times is None else {"ns": operation.times}
         if isinstance(operation.target, int):
-            OS["utime"](self._table(rank).get(operation.target), **given)
+            OS["utime"](self._real(rank, operation.target), **given)
             return
         path, at = self._at(rank, operation.target, operation.at)
         OS["utime"](path, dir_fd=at, follow_symlinks=operation.follow, **given)
 
     def _lock(self, rank: int, operation: Lock) -> None:
-        descriptor = self._table(rank).get(operation.fd)
+        descriptor = self._real(rank, operation.fd)
         try:
             KERNEL["flock"](descriptor, operation.how | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -265,6 +267,11 @@ class RealDirectory:
     def _table(self, rank: int) -> DescriptorTable[int]:
         return self._tables.setdefault(rank, DescriptorTable())
 
+    def _real(self, rank: int, number: int) -> int:
+        """The kernel's descriptor; for one that is not open a number that the kernel refuses, in its own order."""
+        table = self._tables.get(rank)
+        return _NEVER_OPEN if table is None else table.opened.get(number, _NEVER_OPEN)
+
     def _at(self, rank: int, path: str, at: int | None, *, by_name: bool = False) -> tuple[str, int | None]:
         """What to pass to the kernel: a path, and the directory descriptor to which it is relative.
 
@@ -273,21 +280,17 @@ class RealDirectory:
         if at is None:
             if ".." in path:
                 path = confined(self._directory, self._directory, path, by_name)
-            return (f"{self._root}/{path}" if path else self._root), None
-        if path:
-            descriptor = self._table(rank).get(at)
-            if ".." in path:
-                path = confined(self._directory, descriptor, path, by_name)
-            return path, descriptor
-        raise OSError(errno.ENOENT, strerror(errno.ENOENT))
+            if not path.strip("/"):
+                # For the kernel the simulated root is a directory like any other: "." makes it refuse to change it.
+                return (self._root + "/." if by_name else self._root), None
+            return f"{self._root}/{path}", None
+        descriptor = self._real(rank, at)
+        if ".." in path:
+            path = confined(self._directory, descriptor, path, by_name)
+        return path, descriptor
 
     def _target(self, rank: int, target: str | int) -> str | int:
-        return self._table(rank).get(target) if isinstance(target, int) else self._at(rank, target, None)[0]
-
-    def _refuse_root(self, path: str, at: int | None) -> None:
-        """As the kernel refuses "/": for it the simulated root would be a directory like any other."""
-        if not path.strip("/") and at is None:
-            raise OSError(errno.EBUSY, strerror(errno.EBUSY))
+        return self._real(rank, target) if isinstance(target, int) else self._at(rank, target, None)[0]
 
 
 _ACTIONS: Final[dict[type[Operation], Callable[[RealDirectory, int, Any], Any]]] = {
@@ -321,12 +324,10 @@ def _kind_of(entry: Any) -> int:
 
 def _write_zeros(descriptor: int, size: int, offset: int | None) -> int:
     """Write zeros as a hole where the file ends, byte by byte where it has content already."""
-    if not size:
+    if not size or (offset is not None and offset < 0):
         return int(OS["write"](descriptor, b"")) if offset is None else int(OS["pwrite"](descriptor, b"", offset))
     end_of_file = OS["fstat"](descriptor).st_size
     start = OS["lseek"](descriptor, 0, os.SEEK_CUR) if offset is None else offset
-    if start < 0:
-        raise OSError(errno.EINVAL, strerror(errno.EINVAL))
     if KERNEL["fcntl"](descriptor, fcntl.F_GETFL) & os.O_APPEND:
         start = end_of_file
     end = start + size

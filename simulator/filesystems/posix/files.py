@@ -99,11 +99,11 @@ def dup(tree: Tree, rank: int, operation: Dup, now: int) -> int:
 
 def read(tree: Tree, rank: int, operation: Read, now: int) -> bytes:
     """The system calls read and pread."""
-    description = _usable(tree, rank, operation.fd)
-    inode = description.inode
     offset = operation.offset
     if offset is not None and offset < 0:
         raise failure(errno.EINVAL)
+    description = _usable(tree, rank, operation.fd)
+    inode = description.inode
     if not description.readable:
         raise failure(errno.EBADF)
     if inode.entries is not NO_ENTRIES:
@@ -122,10 +122,10 @@ def read(tree: Tree, rank: int, operation: Read, now: int) -> bytes:
 
 def write(tree: Tree, rank: int, operation: Write, now: int) -> int:
     """The system calls write and pwrite. With O_APPEND both write at the end (pwrite(2), section BUGS)."""
-    description = _usable(tree, rank, operation.fd)
     offset = operation.offset
     if offset is not None and offset < 0:
         raise failure(errno.EINVAL)
+    description = _usable(tree, rank, operation.fd)
     if not description.writable:
         raise failure(errno.EBADF)
     inode = description.inode
@@ -154,7 +154,7 @@ def write(tree: Tree, rank: int, operation: Write, now: int) -> int:
 
 
 def seek(tree: Tree, rank: int, operation: Seek, now: int) -> int:
-    """A file counts as all data, which lseek(2) allows: SEEK_HOLE finds the end."""
+    """A file counts as all data, which lseek(2) allows: SEEK_HOLE finds the end. Directories have none."""
     description = _usable(tree, rank, operation.fd)
     inode = description.inode
     offset, whence = operation.offset, operation.whence
@@ -166,7 +166,7 @@ def seek(tree: Tree, rank: int, operation: Seek, now: int) -> int:
         position = offset
     elif whence == os.SEEK_CUR:
         position = description.position + offset
-    elif whence == os.SEEK_END:
+    elif whence == os.SEEK_END and inode.entries is NO_ENTRIES:
         position = size_of(inode.content) + offset
     elif whence in (os.SEEK_DATA, os.SEEK_HOLE):
         if not 0 <= offset < size_of(inode.content):
@@ -212,7 +212,7 @@ def fsync(tree: Tree, rank: int, operation: Fsync, now: int) -> None:
 def _opened_or_created(tree: Tree, rank: int, operation: Open, flags: int, now: int) -> Inode:
     if flags & os.O_DIRECTORY:
         raise failure(errno.EINVAL)
-    start, path = start_of(tree, rank, operation.path, operation.at), parse(operation.path)
+    path, start = parse(operation.path), start_of(tree, rank, operation.path, operation.at)
     place: Place = locate(tree, start, path, not flags & (os.O_NOFOLLOW | os.O_EXCL), creating=True)
     inode = place.inode
     if inode is None:

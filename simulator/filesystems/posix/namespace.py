@@ -8,10 +8,11 @@ from __future__ import annotations
 import errno
 from typing import Final
 
+from simulator.filesystems.posix.descriptors import position
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import DIRECTORY, NO_ENTRIES, SYMLINK, Inode
 from simulator.filesystems.posix.paths import parse
-from simulator.filesystems.posix.tree import Tree, new_inode_number, put, save, take
+from simulator.filesystems.posix.tree import Tree, new_inode_number, put, save, save_description, take
 from simulator.filesystems.posix.walk import child, described, lookup, parent_of
 from simulator.operations import (
     Link,
@@ -134,10 +135,15 @@ def rename(tree: Tree, rank: int, operation: Rename, now: int) -> None:
 
 
 def readlink(tree: Tree, rank: int, operation: Readlink, now: int) -> str:
-    """The text of a symbolic link, with ``LINK_TO_ROOT`` if it was made so."""
-    inode = lookup(tree, rank, operation.path, operation.at, follow=False)
-    if inode.text is None:
-        raise failure(errno.EINVAL)
+    """The text of a symbolic link; with an empty path that of the link that the descriptor is open on."""
+    if operation.at is not None and not operation.path:
+        inode = described(tree, rank, operation.at).inode
+        if inode.text is None:
+            raise failure(errno.ENOENT)
+    else:
+        inode = lookup(tree, rank, operation.path, operation.at, follow=False)
+        if inode.text is None:
+            raise failure(errno.EINVAL)
     return inode.text
 
 
@@ -146,17 +152,28 @@ def readdir(tree: Tree, rank: int, operation: Readdir, now: int) -> tuple[tuple[
     target = operation.target
     if isinstance(target, str):
         inode = lookup(tree, rank, target, None, follow=True)
+        if inode.entries is NO_ENTRIES:
+            raise failure(errno.ENOTDIR)
     else:
-        description = described(tree, rank, target)
-        if description.path_only:
-            raise failure(errno.EBADF)
-        inode = description.inode
+        inode = _scanned(tree, rank, target)
     entries = inode.entries
-    if entries is NO_ENTRIES:
-        raise failure(errno.ENOTDIR)
     if tree.accesses is not None:
         tree.accesses.append((listing(inode.number), READ))
     return tuple([(name, entries[name].mode & _KIND, entries[name].number) for name in sorted(entries)])
+
+
+def _scanned(tree: Tree, rank: int, number: int) -> Inode:
+    """The directory of a descriptor that is read from the start and put back there, as fdopendir users do."""
+    description = described(tree, rank, number)
+    if description.inode.entries is NO_ENTRIES:
+        raise failure(errno.ENOTDIR)
+    if description.path_only:
+        raise failure(errno.EBADF)
+    save_description(tree, description)
+    description.position = 0
+    if tree.accesses is not None:
+        tree.accesses.append((position(rank, description), WRITE))
+    return description.inode
 
 
 def create(tree: Tree, rank: int, directory: Inode, name: str, mode: int, now: int, text: str | None = None) -> Inode:
