@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import IO
 
+import msgspec
 from rich.console import Console
 from rich.text import Text
 
@@ -38,7 +39,7 @@ def console_for(file: IO[str] | None = None, *, width: int | None = None) -> Con
 def glyphs_for(console: Console) -> Glyphs:
     """Line-drawing characters where the output can carry them, else ASCII."""
     try:
-        "".join(str(getattr(UNICODE, field)) for field in UNICODE.__struct_fields__).encode(console.encoding)
+        "".join(msgspec.structs.astuple(UNICODE)).encode(getattr(console.file, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE
@@ -107,7 +108,11 @@ def _print_reason(console: Console, reason: Reason) -> None:
 def _wrapped(console: Console, text: str, before: str) -> list[str]:
     """A paragraph, its further lines below the first word of the first."""
     return textwrap.wrap(
-        text, console.width, initial_indent=before, subsequent_indent=" " * len(before), break_on_hyphens=False
+        _spelled(text, glyphs_for(console)),
+        console.width,
+        initial_indent=before,
+        subsequent_indent=" " * len(before),
+        break_on_hyphens=False,
     )
 
 

@@ -221,7 +221,9 @@ class _Attempt:
         if self._last_of[rank] >= position or rank not in self._alive or ending == "killed":
             return
         if ending != "returned":
-            yield Ended(self._number, rank, ending, self._alive)
+            verdict = self._trace.verdict
+            told = verdict is not None and verdict.rank == rank and verdict.message.endswith(ending)
+            yield Ended(self._number, rank, ending.partition(":")[0] if told else ending, self._alive)
         self._alive = self._alive - {rank}
 
 

@@ -1,0 +1,70 @@
+"""One failure as a page, and as the section of a longer one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulator.reports.html.lanes import MOST_ROWS, lanes
+from simulator.reports.html.markup import Content, Markup, element
+from simulator.reports.html.page import page
+from simulator.reports.reason import Reason, reason_of
+from simulator.reports.setting import setting, subject
+from simulator.trace import Trace
+
+
+def failure_page(trace: Trace, path: Path | None = None) -> str:
+    """A recorded run as a whole document. ``path`` is the trace file, for the command that replays it."""
+    reason = reason_of(trace)
+    verdict = reason.invariant or "no violation"
+    return page(
+        f"{verdict}: {subject(trace.scenario)}",
+        element(
+            "header",
+            element(
+                "h1",
+                element("span", verdict, class_="verdict" if reason.invariant else "fine"),
+                f": {reason.meaning}" if reason.meaning else None,
+            ),
+            element("p", f"{subject(trace.scenario)} on {setting(trace.scenario)}"),
+        ),
+        failure_section(trace, reason),
+        _provenance(trace, path),
+    )
+
+
+def failure_section(trace: Trace, reason: Reason | None = None, *, most: int = MOST_ROWS) -> Markup:
+    """Message, deciding operations, and lanes."""
+    reason = reason or reason_of(trace)
+    return element(
+        "section",
+        element("p", reason.message, class_="message") if reason.message else None,
+        _pair(reason),
+        [element("p", sentence) for sentence in reason.sentences],
+        lanes(trace, reason, most=most),
+        class_="failure",
+    )
+
+
+def _pair(reason: Reason) -> Content:
+    if not reason.cited:
+        return None
+    items: list[Content] = []
+    for one in reason.cited:
+        outcome: Content = [" ", element("em", one.outcome)] if one.outcome else None
+        place: Content = element("span", one.site, class_="site") if one.site else None
+        items.append(
+            [
+                element("dt", one.letter),
+                element("dd", f"rank {one.rank}: ", element("code", one.said), outcome, place),
+            ]
+        )
+    return element("dl", items, class_="pair")
+
+
+def _provenance(trace: Trace, path: Path | None) -> Markup:
+    versions = ", ".join(f"{name} {version}" for name, version in trace.versions.items())
+    rows: list[tuple[str, Content]] = []
+    if path is not None:
+        rows.append(("replay", element("code", f"ckptrace replay {path}")))
+    rows += [("digest", element("code", trace.digest)), ("recorded with", versions)]
+    return element("footer", element("dl", [[element("dt", key), element("dd", value)] for key, value in rows]))

@@ -1,0 +1,54 @@
+"""A scenario in a few words, from the plain data that results and traces keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def subject(scenario: Mapping[str, Any]) -> str:
+    """What is under test: the strategy's name, or the program's."""
+    strategy = scenario.get("strategy")
+    if isinstance(strategy, Mapping):
+        options = strategy.get("options") or {}
+        said = ", ".join(f"{key}={value}" for key, value in options.items())
+        return f"{strategy.get('name')}" + (f" ({said})" if said else "")
+    return str(scenario.get("program") or "a program")
+
+
+def setting(scenario: Mapping[str, Any]) -> str:
+    """``2 nodes with 4 ranks each, shared file system, 2 steps, keep 1, one rank kill, 1 restart``."""
+    cluster = scenario.get("cluster") or {}
+    nodes, each = int(cluster.get("nodes", 1)), int(cluster.get("ranks_per_node", 1))
+    parts = [f"{_counted(nodes, 'node')} with {_counted(each, 'rank')}" + (" each" if nodes > 1 else "")]
+    profile = (scenario.get("filesystem") or {}).get("profile")
+    if profile:
+        parts.append(f"file system {profile}")
+    parts += _workload(scenario) if scenario.get("strategy") else []
+    faults = scenario.get("faults") or {}
+    for field, noun in (("kills", "rank kill"), ("node_kills", "node kill"), ("power_losses", "power loss")):
+        if faults.get(field):
+            parts.append(_counted(int(faults[field]), noun))
+    if scenario.get("restarts"):
+        parts.append(_counted(int(scenario["restarts"]), "restart"))
+    return ", ".join(parts)
+
+
+def _workload(scenario: Mapping[str, Any]) -> list[str]:
+    workload = scenario.get("workload") or {}
+    parts = []
+    if workload.get("model"):
+        parts.append(str(workload["model"]))
+    if workload.get("layout"):
+        parts.append(f"layout {workload['layout']}")
+    if workload.get("steps"):
+        every = int(workload.get("save_every", 1))
+        parts.append(_counted(int(workload["steps"]), "step") + (f", a save every {every}" if every > 1 else ""))
+    if workload.get("keep") is not None:
+        parts.append(f"keep {workload['keep']}")
+    return parts
+
+
+def _counted(count: int, noun: str) -> str:
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "es" if noun.endswith("s") else noun + "s"
+    return f"{count} {noun if count == 1 else plural}"
