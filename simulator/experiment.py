@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from simulator import registry
-from simulator.engines.greenlets import GreenletEngine
-from simulator.engines.interface import Program
+from simulator.engines.greenlets import greenlet_engine
+from simulator.engines.interface import Engine, Program
+from simulator.engines.programs import RankPrograms
 from simulator.errors import UsageError
 from simulator.filesystems import Filesystem
 from simulator.filesystems.profiles import by_profile
@@ -68,17 +69,14 @@ class Experiment:
         filesystem: Filesystem = by_profile(self.scenario.filesystem.profile)
         return filesystem
 
-    def engine(self, filesystem: Filesystem, attempt: int, *, detail: bool = False) -> GreenletEngine:
+    def ranks(self) -> RankPrograms:
+        """What the ranks run, for any engine."""
+        fresh_states = self.bound.fresh_for if self.bound is not None else None
+        return RankPrograms(tuple(self.programs), self.scenario.cluster.nodes, ROOT, fresh_states)
+
+    def engine(self, filesystem: Filesystem, attempt: int, *, detail: bool = False) -> Engine:
         """An in-process engine for one attempt."""
-        return GreenletEngine(
-            filesystem,
-            self.programs,
-            nodes=self.scenario.cluster.nodes,
-            root=ROOT,
-            attempt=attempt,
-            detail=detail,
-            fresh_states=self.bound.fresh_for if self.bound is not None else None,
-        )
+        return greenlet_engine(filesystem, self.ranks(), attempt=attempt, detail=detail)
 
     def judge(self, filesystem: Filesystem) -> Judge:
         """A judge for one run."""

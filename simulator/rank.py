@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -133,4 +134,15 @@ class Rank:
 
     def _collective(self, name: str, group: Group | None, value: Any = None, source: int = 0) -> Any:
         members = self._world if group is None else group
-        return self.process.perform(Collective(name, members.ranks, members.identity, value, source))
+        if self.index not in members.ranks:
+            raise ValueError(f"{name}: rank {self.index} is not in the group {list(members.ranks)}")
+        if name == "broadcast" and source not in members.ranks:
+            raise ValueError(f"{name}: the source {source} is not in the group {list(members.ranks)}")
+        return self.process.perform(Collective(name, members.ranks, members.identity, copied(value), source))
+
+
+def copied(value: Any) -> Any:
+    """A value as another process would get it. Raises what ``copy.deepcopy`` raises for a value that has no copy."""
+    if value is None or isinstance(value, int | float | str | bytes):
+        return value
+    return copy.deepcopy(value)

@@ -6,12 +6,11 @@ import gc
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
-from simulator.engines.greenlets import GreenletEngine
-from simulator.engines.interface import Ending, Step
+from simulator.engines.interface import Ending, Engine, Step
 from simulator.engines.watchdog import Stuck, watchdog
 from simulator.faults import ErrorRule
 from simulator.filesystems import Filesystem
@@ -24,12 +23,20 @@ from simulator.tape import Address, Tape
 class Frontier(Protocol):
     """What a scheduler may look at: the tasks that can go on, and what each is about to do."""
 
-    ready: Sequence[int]
-    pending: Mapping[int, Operation]
     world_size: int
 
+    @property
+    def ready(self) -> Sequence[int]:
+        """Sorted tasks that can go on."""
+        ...
+
+    @property
+    def pending(self) -> Mapping[int, Operation]:
+        """What each of them is about to do."""
+        ...
+
     def position(self, task: int) -> int:
-        """How many operations the task has done."""
+        """How many grants the task has had."""
         ...
 
 
@@ -78,7 +85,7 @@ class _Strikes:
         self,
         plan: Mapping[Address, int],
         attempt: int,
-        engine: GreenletEngine,
+        engine: Engine,
         rules: Sequence[ErrorRule],
         ranks_per_node: int,
         record: dict[Address, int],
@@ -132,7 +139,7 @@ def default_task(ready: Sequence[int], last: int) -> int:
     return ready[position] if position < len(ready) else ready[0]
 
 
-EngineFactory = Callable[[Filesystem, int], GreenletEngine]
+EngineFactory = Callable[[Filesystem, int], Engine]
 """(file system, attempt) -> engine."""
 
 
@@ -190,7 +197,7 @@ def execute(
 def _attempt(
     run: Run,
     filesystem: Filesystem,
-    engine: Any,
+    engine: Engine,
     attempt: int,
     scheduler: Scheduler,
     judge: Judge | None,
@@ -209,6 +216,8 @@ def _attempt(
         judge.begin()
     last, position, after_kill, died = -1, 0, -1, False
     ready, steps = engine.ready, engine.steps
+    if run.attempts:
+        engine.advance(max(run.attempts[-1].times))
     started = min(engine.times())
     try:
         engine.start()

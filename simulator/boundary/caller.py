@@ -24,9 +24,21 @@ class Caller(Protocol):
     cwd: str
     """Current directory, absolute; below the root at the start."""
     umask: int
-    environ: dict[str, str]
-    random: Random
-    """Source of everything random that the rank asks for (os.urandom, random.*, temporary names)."""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The rank's environment variables."""
+        ...
+
+    @property
+    def random(self) -> Random:
+        """The generator behind the module functions of ``random``."""
+        ...
+
+    @property
+    def entropy(self) -> Random:
+        """What the operating system draws for the rank: os.urandom, temporary names, seeds of new generators."""
+        ...
 
     def perform(self, operation: Operation) -> Any:
         """Hand an operation over, wait until it is granted, give its result. Raises OSError without file names."""

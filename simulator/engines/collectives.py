@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, TypeAlias
 
 import msgspec
 
 from simulator.operations import Collective
+from simulator.rank import copied
 
 Communicator: TypeAlias = tuple[tuple[int, ...], int]
 
@@ -22,8 +22,20 @@ class Mismatch(msgspec.Struct, frozen=True):
     position: int
 
 
+class Release(msgspec.Struct, frozen=True):
+    """A task that goes on from a collective, with its result or, where the values do not fit together, an error.
+
+    Before ``time`` (nanoseconds) it cannot go on: what it waited for came then.
+    """
+
+    task: int
+    time: int
+    value: Any = None
+    error: Exception | None = None
+
+
 class _Meeting:
-    """One collective of one communicator: who has come, with what."""
+    """One collective of one communicator: who has come, in which task, when, with what."""
 
     __slots__ = ("arrived", "first", "name", "source")
 
@@ -31,7 +43,7 @@ class _Meeting:
         self.name = operation.name
         self.source = operation.source
         self.first = rank
-        self.arrived: dict[int, Any] = {}
+        self.arrived: dict[int, tuple[int, int, Any]] = {}
 
 
 class Meetings:
@@ -41,11 +53,11 @@ class Meetings:
         self._open: dict[tuple[Communicator, int], _Meeting] = {}
         self._count: dict[tuple[Communicator, int], int] = {}
 
-    def arrive(self, rank: int, operation: Collective) -> tuple[dict[int, Any], Mismatch | None]:
-        """Note that ``rank`` has come. Gives the ranks that can go on now, each with its result, and a mismatch.
+    def arrive(self, rank: int, task: int, time: int, operation: Collective) -> tuple[list[Release], Mismatch | None]:
+        """Note that ``rank`` has come, in ``task`` at ``time``. Gives the tasks that go on now, and a mismatch.
 
         A broadcast lets its source go at once and the others when the source has come; every other collective lets
-        all go when the last one has come.
+        all go when the last one has come. The operation's value must be a copy that nobody else changes.
         """
         communicator = (operation.group, operation.group_id)
         position = self._count.get((communicator, rank), 0)
@@ -55,56 +67,53 @@ class Meetings:
         if meeting is None:
             meeting = self._open[key] = _Meeting(rank, operation)
         elif (meeting.name, meeting.source) != (operation.name, operation.source):
-            return {}, Mismatch(
-                rank,
-                _named(operation.name, operation.source),
-                meeting.first,
-                _named(meeting.name, meeting.source),
-                position,
-            )
-        meeting.arrived[rank] = operation.value
+            issued = _named(operation.name, operation.source)
+            return [], Mismatch(rank, issued, meeting.first, _named(meeting.name, meeting.source), position)
+        meeting.arrived[rank] = (task, time, operation.value)
         complete = len(meeting.arrived) == len(operation.group)
         if complete:
             del self._open[key]
         if operation.name == "broadcast":
             return _broadcast(meeting, rank), None
-        return (_results(meeting, operation.group) if complete else {}), None
+        return (_results(meeting, operation.group) if complete else []), None
 
 
 def _named(name: str, source: int) -> str:
     return f"broadcast from rank {source}" if name == "broadcast" else name
 
 
-def _copied(value: Any) -> Any:
-    if value is None or isinstance(value, int | float | str | bytes | bool):
-        return value
-    return copy.deepcopy(value)
+def _broadcast(meeting: _Meeting, rank: int) -> list[Release]:
+    if meeting.source not in meeting.arrived:
+        return []
+    _, time, value = meeting.arrived[meeting.source]
+    # When the source comes, whoever waits goes on; later ones go on as they come.
+    released = sorted(meeting.arrived) if rank == meeting.source else [rank]
+    return [Release(meeting.arrived[r][0], time, copied(value)) for r in released]
 
 
-def _broadcast(meeting: _Meeting, rank: int) -> dict[int, Any]:
-    if rank == meeting.source:
-        # Whoever waits goes on now; later ones go on as they come. The value is copied at this moment.
-        meeting.arrived[rank] = _copied(meeting.arrived[rank])
-        return {other: _copied(meeting.arrived[rank]) for other in sorted(meeting.arrived)}
-    if meeting.source in meeting.arrived:
-        return {rank: _copied(meeting.arrived[meeting.source])}
-    return {}
-
-
-def _results(meeting: _Meeting, group: tuple[int, ...]) -> dict[int, Any]:
+def _results(meeting: _Meeting, group: tuple[int, ...]) -> list[Release]:
+    arrived = [meeting.arrived[rank] for rank in group]
+    latest = max(time for _, time, _ in arrived)
     if meeting.name == "barrier":
-        return dict.fromkeys(group)
-    values = [meeting.arrived[r] for r in group]
-    if meeting.name == "all_gather":
-        return {rank: [_copied(value) for value in values] for rank in group}
-    if meeting.name == "all_reduce_max":
-        total: Any = max(values)
-    elif meeting.name == "all_reduce_min":
-        total = min(values)
-    elif meeting.name == "all_reduce_sum":
+        return [Release(task, latest) for task, _, _ in arrived]
+    try:
+        result = _combined(meeting.name, [value for _, _, value in arrived])
+        return [Release(task, latest, copied(result)) for task, _, _ in arrived]
+    except Exception as error:
+        # Values of code under test, say a sum of a number and a text: its error, on every rank.
+        return [Release(task, latest, None, error) for task, _, _ in arrived]
+
+
+def _combined(name: str, values: list[Any]) -> Any:
+    if name == "all_gather":
+        return values
+    if name == "all_reduce_max":
+        return max(values)
+    if name == "all_reduce_min":
+        return min(values)
+    if name == "all_reduce_sum":
         total = values[0]
         for value in values[1:]:
             total = total + value
-    else:
-        raise ValueError(f"unknown collective {meeting.name!r}")
-    return {rank: _copied(total) for rank in group}
+        return total
+    raise ValueError(f"unknown collective {name!r}")

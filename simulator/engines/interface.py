@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from simulator.operations import Operation
 from simulator.rank import Rank
 
+if TYPE_CHECKING:
+    from simulator.engines.collectives import Mismatch
+
 Program = Callable[[Rank], Any]
 """The code of one rank."""
+
+Strike = Callable[[int, int, Operation], OSError | None]
+"""(task, n, operation): asked before the n-th operation of a task. May kill ranks; gives the error to fail with."""
 
 
 class Step(msgspec.Struct, gc=False):
@@ -41,20 +47,43 @@ class Engine(Protocol):
     A task is one thread of control: task r is the main task of rank r, further ones belong to background work
     (their rank is ``task % world_size``). ``ready`` is the sorted list of tasks that can take a step now, ``pending``
     the operation that each is about to do; both are kept up to date by ``start``, ``grant`` and ``kill``.
+
+    ``saved`` is the newest step whose save returned, by rank; ``resumed`` the step and name that a rank resumed from.
+    ``failed`` are the ranks that raised, in order; ``mismatch`` is set when ranks disagree about a collective.
+    ``looks`` are (position in steps, inode, facet) of each look at an mtime, a ctime or a link count.
     """
 
-    ready: Sequence[int]
-    pending: Mapping[int, Operation]
+    @property
+    def ready(self) -> Sequence[int]:
+        """Sorted tasks that can take a step now; the same object all the time."""
+        ...
+
+    @property
+    def pending(self) -> Mapping[int, Operation]:
+        """What each of them is about to do; the same object all the time."""
+        ...
+
     steps: list[Step]
     endings: dict[int, Ending]
+    failed: list[int]
+    mismatch: Mismatch | None
+    saved: dict[int, int]
+    resumed: dict[int, tuple[int, str]]
+    looks: list[tuple[int, int, str]]
+    strike: Strike | None
     world_size: int
+    attempt: int
 
     def start(self) -> None:
         """Run every rank to its first operation."""
         ...
 
     def grant(self, task: int) -> None:
-        """Carry out the task's pending operation and run it to its next one. Appends to ``steps``."""
+        """Carry out the task's pending operation and run it to its next one. Appends to ``steps``.
+
+        A file lock that somebody else holds is not carried out: the task waits and is ready again when it may succeed.
+        Raises CannotDo when code under test escapes or gets stuck.
+        """
         ...
 
     def kill(self, rank: int) -> None:
@@ -62,11 +91,19 @@ class Engine(Protocol):
         ...
 
     def position(self, task: int) -> int:
-        """How many operations the task has done."""
+        """How many grants the task has had: its operations, and each time that a file lock made it wait."""
         ...
 
     def waiting(self) -> dict[int, str]:
         """The ranks that are alive and cannot go on, each with what it waits for."""
+        ...
+
+    def times(self) -> list[int]:
+        """Each rank's clock, in nanoseconds since the Unix epoch."""
+        ...
+
+    def advance(self, time: int) -> None:
+        """Before the start: no clock of the job is earlier than this, since an earlier attempt has got there."""
         ...
 
     def close(self) -> None:

@@ -9,31 +9,53 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
-from simulator.errors import Escape
+from simulator.engines.frames import SIMULATOR
+from simulator.engines.watchdog import Stuck
+from simulator.errors import CannotDo, Escape
 from simulator.operations import Operation
 
 EPOCH = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z in nanoseconds: where every simulated clock starts."""
 
-_SIMULATOR = str(Path(__file__).resolve().parent.parent) + os.sep
 _STANDARD = tuple({str(Path(os.__file__).resolve().parent) + os.sep, "<frozen "})
 _PACKAGES = os.sep + "site-packages" + os.sep
 
 
+class Journal(Protocol):
+    """Where a rank's process notes what is no operation."""
+
+    def record_save(self, rank: int, step: int) -> None:
+        """The save of ``step`` has returned on this rank."""
+        ...
+
+    def record_resume(self, rank: int, step: int, name: str) -> None:
+        """The rank has resumed from the checkpoint of that name and step."""
+        ...
+
+    def record_look(self, inode: int, facet: str) -> None:
+        """Somebody read an mtime, a ctime or a link count, after the operation that was carried out last."""
+        ...
+
+    def abort(self, error: CannotDo) -> None:
+        """End the run with this error, even if code under test swallows it; the first one counts."""
+        ...
+
+
 class Host(Protocol):
-    """The engine, as its processes see it."""
+    """What executes the code of a process, as the process sees it."""
 
-    attempt: int
+    @property
+    def journal(self) -> Journal:
+        """Where the process notes what is no operation."""
+        ...
 
-    def hand_over(self, process: SimulatedProcess, operation: Operation) -> Any: ...
-    def spawn(self, process: SimulatedProcess, function: Callable[[], Any]) -> Any: ...
-    def report_escape(self, call: str) -> None: ...
-    def report_stuck(self, text: str) -> None: ...
+    def hand_over(self, process: SimulatedProcess, operation: Operation) -> Any:
+        """Called by the process's code: wait until the operation is granted and carried out, give its result."""
+        ...
 
-    saved: dict[int, int]
-    resumed: dict[int, tuple[int, str]]
-    looks: list[tuple[int, int, str]]
-    steps: Any
+    def spawn(self, process: SimulatedProcess, function: Callable[[], Any]) -> Any:
+        """Start a background task of the process."""
+        ...
 
 
 class SimulatedProcess:
@@ -43,6 +65,7 @@ class SimulatedProcess:
     """
 
     __slots__ = (
+        "_entropy",
         "_environ",
         "_host",
         "_random",
@@ -50,7 +73,6 @@ class SimulatedProcess:
         "cwd",
         "dead",
         "hostname",
-        "in_collective",
         "local_index",
         "node",
         "number",
@@ -82,16 +104,26 @@ class SimulatedProcess:
         self.dead = False
         self.spawned = 0
         self.site: str | None = None
-        self.in_collective = rank
         self._random: Random | None = None
+        self._entropy: Random | None = None
         self._environ: dict[str, str] | None = None
 
     @property
     def random(self) -> Random:
-        """The rank's stream of random numbers: a function of rank and attempt alone, whatever the schedule."""
+        """The generator behind the module functions of ``random``; code under test may seed it.
+
+        Where it starts is a function of rank and attempt alone, whatever the schedule.
+        """
         if self._random is None:
             self._random = Random(f"ckptrace {self.attempt} {self.rank}")
         return self._random
+
+    @property
+    def entropy(self) -> Random:
+        """What the operating system draws for the rank; a stream that nothing but the rank's own draws moves on."""
+        if self._entropy is None:
+            self._entropy = Random(f"ckptrace entropy {self.attempt} {self.rank}")
+        return self._entropy
 
     @property
     def environ(self) -> dict[str, str]:
@@ -122,24 +154,27 @@ class SimulatedProcess:
     def saved(self, step: int) -> None:
         """The save of ``step`` has returned on this rank."""
         if not self.dead:
-            self._host.saved[self.rank] = step
+            self._host.journal.record_save(self.rank, step)
 
     def resumed(self, step: int, name: str) -> None:
         """This rank has resumed from the checkpoint of that name and step."""
-        self._host.resumed[self.rank] = (step, name)
+        if not self.dead:
+            self._host.journal.record_resume(self.rank, step, name)
 
     def looked(self, inode: int, facet: str) -> None:
         """Somebody read an mtime, a ctime or a link count: attributed to the operation that was carried out last."""
-        self._host.looks.append((len(self._host.steps) - 1, inode, facet))
+        self._host.journal.record_look(inode, facet)
 
     def stuck(self, where: str) -> None:
         """The wall time is used up while this rank runs at ``file:line``."""
-        self._host.report_stuck(f"rank {self.rank} did no operation for the rest of the wall time, at {where}")
+        text = f"rank {self.rank} did no operation for the rest of the wall time, at {where}"
+        self._host.journal.abort(Stuck(text))
 
     def escaped(self, call: str) -> None:
         """Report an escape, and do not let the call happen."""
-        self._host.report_escape(call)
-        raise Escape(f"rank {self.rank} reached past the simulation: {call}")
+        error = Escape(f"rank {self.rank} reached past the simulation: {call}")
+        self._host.journal.abort(error)
+        raise error
 
 
 def torchrun_environment(rank: int, world_size: int, ranks_per_node: int, attempt: int) -> dict[str, str]:
@@ -171,7 +206,7 @@ def source_site() -> str | None:
     fallback = None
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(_SIMULATOR):
+        if not name.startswith(SIMULATOR):
             if not name.startswith(_STANDARD) and _PACKAGES not in name:
                 return f"{name}:{frame.f_lineno}"
             if fallback is None:

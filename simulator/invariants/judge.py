@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.boundary.caller import CURRENT
-from simulator.engines.greenlets import GreenletEngine
+from simulator.engines.interface import Engine
 from simulator.filesystems import Filesystem
 from simulator.invariants.leak import leaked
 from simulator.invariants.restart import Probe, Seen
@@ -83,7 +83,7 @@ class Judge:
         self._saved_seen = {}
         self._digest = -1
 
-    def observe(self, engine: GreenletEngine) -> Violation | None:
+    def observe(self, engine: Engine) -> Violation | None:
         """Judge the instant after a step."""
         if not self.excused:
             if engine.failed:
@@ -116,7 +116,7 @@ class Judge:
         self._digest = digest
         return self._instant(engine)
 
-    def finish(self, engine: GreenletEngine, *, died: bool) -> Violation | None:
+    def finish(self, engine: Engine, *, died: bool) -> Violation | None:
         """Judge the end of an attempt: who hangs, what was left behind, and the user's final checks."""
         if not died and not self.excused:
             waiting = engine.waiting()
@@ -129,7 +129,7 @@ class Judge:
                     return leak
         return self._user(self._final, engine)
 
-    def _instant(self, engine: GreenletEngine) -> Violation | None:
+    def _instant(self, engine: Engine) -> Violation | None:
         if self._verdicts is not None:
             seen = self._verdicts.look(self._filesystem, engine.attempt)
             if seen.problem is not None:
@@ -151,7 +151,7 @@ class Judge:
                 self._restorable = max(self._restorable, step)
         return self._user(self._always, engine)
 
-    def _user(self, checks: Sequence[Check], engine: GreenletEngine) -> Violation | None:
+    def _user(self, checks: Sequence[Check], engine: Engine) -> Violation | None:
         if not checks:
             return None
         returned = {r: e.value for r, e in engine.endings.items() if e.error is None and not e.killed}

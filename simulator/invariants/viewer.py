@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from simulator.boundary.caller import CURRENT
-from simulator.engines.greenlets import GreenletEngine
+from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Ending, Program
+from simulator.engines.programs import RankPrograms
 from simulator.filesystems import Filesystem
 
 
@@ -48,21 +49,13 @@ def glance(
     """Run ``program`` on every rank at once, without interleaving, on the file system as it is now."""
     mark = filesystem.mark() if hasattr(filesystem, "mark") else None
     caller = CURRENT.caller
-    engine = GreenletEngine(
-        filesystem,
-        [program] * world_size,
-        nodes=nodes,
-        root=root,
-        attempt=attempt,
-        viewer=True,
-        fresh_states=fresh_states,
-    )
+    ranks = RankPrograms((program,) * world_size, nodes, root, fresh_states)
+    engine = greenlet_engine(filesystem, ranks, attempt=attempt, viewer=True)
     try:
         engine.start()
-        result = Glance(dict(engine.endings), engine.waiting(), bool(engine.looks))
-        engine.close()
-        return result
+        return Glance(dict(engine.endings), engine.waiting(), bool(engine.looks))
     finally:
+        engine.close()
         CURRENT.caller = caller
         if mark is not None:
             filesystem.rollback(mark)  # type: ignore[attr-defined]

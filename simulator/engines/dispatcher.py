@@ -1,0 +1,314 @@
+"""The engine: keeps account of the tasks of a job and carries out what the scheduler grants them.
+
+How the code of a task runs (in a greenlet of this process, or in a process of its own) is the executor's business:
+each task has a function ``run`` that gives it the outcome of its last operation and gives back its next operation.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from simulator.engines.collectives import Meetings, Mismatch
+from simulator.engines.interface import Ending, Step, Strike
+from simulator.engines.process import SimulatedProcess
+from simulator.errors import CannotDo
+from simulator.filesystems import Filesystem, WouldBlock
+from simulator.operations import Close, Collective, Join, Lock, Operation, Sleep
+
+Outcome = tuple[Any, BaseException | None]
+"""What an operation gave, or what it raised."""
+
+_TICK = 1_000
+"""What an operation takes when no costs are charged, in nanoseconds: time then only tells the order."""
+
+_FREES_LOCKS = frozenset({Close, Lock})
+
+
+class Task:
+    """One thread of control of a rank.
+
+    ``run`` gives it an outcome and lets it run to its next operation, which it returns; None when the task has ended,
+    with ``value`` or ``error`` set. ``refused`` counts grants that a file lock turned down.
+    """
+
+    __slots__ = (
+        "count",
+        "error",
+        "finished",
+        "joiners",
+        "number",
+        "process",
+        "refused",
+        "retried",
+        "run",
+        "site",
+        "value",
+    )
+
+    run: Callable[[Outcome], Operation | None]
+
+    def __init__(self, number: int, process: SimulatedProcess) -> None:
+        self.number = number
+        self.process = process
+        self.count = 0
+        self.refused = 0
+        self.retried = False
+        self.finished = False
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.joiners: list[Task] = []
+        self.site: str | None = None
+
+
+class Executor(Protocol):
+    """Runs the code of tasks; makes their ``run``."""
+
+    def end(self, process: SimulatedProcess, tasks: Sequence[Task]) -> None:
+        """The process dies now, with these tasks of it unfinished. It touches nothing any more."""
+        ...
+
+
+class Dispatcher:
+    """Runs one attempt of a job; implements ``interface.Engine`` and ``process.Journal``."""
+
+    def __init__(
+        self, filesystem: Filesystem, executor: Executor, processes: Sequence[SimulatedProcess], attempt: int
+    ) -> None:
+        self.filesystem = filesystem
+        self.world_size = len(processes)
+        self.attempt = attempt
+        self.ready: list[int] = []
+        self.pending: dict[int, Operation] = {}
+        self.steps: list[Step] = []
+        self.endings: dict[int, Ending] = {}
+        self.failed: list[int] = []
+        self.mismatch: Mismatch | None = None
+        self.saved: dict[int, int] = {}
+        self.resumed: dict[int, tuple[int, str]] = {}
+        self.looks: list[tuple[int, int, str]] = []
+        self.changed_at = 0
+        self.strike: Strike | None = None
+        self._executor = executor
+        self._processes = processes
+        self._fatal: CannotDo | None = None
+        self._tasks: dict[int, Task] = {}
+        self._meetings = Meetings()
+        self._waiting: dict[int, Operation] = {}
+        self._locked: list[int] = []
+        self._runnable: deque[tuple[Task, Any, BaseException | None]] = deque()
+
+    # -- the engine's interface ---------------------------------------------------------------------------------
+
+    def add(self, task: Task) -> None:
+        """A task that begins with the next ``start``, ``grant`` or ``kill``."""
+        self._tasks[task.number] = task
+        self._runnable.append((task, None, None))
+
+    def start(self) -> None:
+        """Run every rank to its first operation."""
+        self._settle()
+
+    def grant(self, task: int) -> None:
+        """Carry out the task's pending operation and run it to its next one."""
+        actor = self._tasks[task]
+        operation = self.pending[task]
+        process = actor.process
+        value: Any = None
+        error: OSError | None = None
+        if self.strike is not None and not actor.retried:
+            error = self.strike(task, actor.count, operation)
+            if process.dead:
+                self._settle()
+                return
+        if error is not None:
+            process.time += _TICK
+        elif type(operation) is Sleep:
+            process.time += max(0, int(operation.seconds * 1e9))
+        else:
+            process.time += _TICK
+            self.changed_at = now = max(self.changed_at + _TICK, process.time)
+            try:
+                value = self.filesystem.perform(process.number, operation, now)
+            except WouldBlock:
+                self._park(actor, operation)
+                return
+            except OSError as refusal:
+                error = refusal
+        self.steps.append(Step(task, process.rank, actor.count, operation, value, error, actor.site))
+        actor.count += 1
+        actor.retried = False
+        if self._locked and type(operation) in _FREES_LOCKS:
+            self._unpark()
+        # The rank raises an error of its own: a traceback on the one that is kept would keep the rank's frames alive,
+        # and with them files that its code has let go of.
+        self._runnable.append((actor, value, None if error is None else OSError(*error.args)))
+        self._settle()
+
+    def kill(self, rank: int) -> None:
+        """The rank dies now: its tasks touch nothing any more, its descriptors close."""
+        process = self._processes[rank]
+        alive = [task for task in self._tasks_of(process) if not task.finished]
+        if process.dead or not alive:
+            return
+        process.dead = True
+        for task in alive:
+            self._forget(task.number)
+        self._executor.end(process, alive)
+        for task in alive:
+            task.finished = True
+        self.endings[rank] = Ending(rank, killed=True)
+        self.filesystem.release(process.number)
+        if self._locked:
+            self._unpark()
+
+    def position(self, task: int) -> int:
+        """How many grants the task has had."""
+        actor = self._tasks[task]
+        return actor.count + actor.refused
+
+    def waiting(self) -> dict[int, str]:
+        """The ranks that wait for something that has not come, each with what it waits for."""
+        return {number % self.world_size: _waits_for(operation) for number, operation in self._waiting.items()}
+
+    def times(self) -> list[int]:
+        """Each rank's clock, in nanoseconds since the Unix epoch."""
+        return [process.time for process in self._processes]
+
+    def advance(self, time: int) -> None:
+        """Before the start: no clock of the job is earlier than this."""
+        self.changed_at = max(self.changed_at, time)
+        for process in self._processes:
+            process.time = max(process.time, time)
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        for rank in range(self.world_size):
+            self.kill(rank)
+
+    # -- what processes note ------------------------------------------------------------------------------------
+
+    def record_save(self, rank: int, step: int) -> None:
+        """The save of ``step`` has returned on this rank."""
+        self.saved[rank] = step
+
+    def record_resume(self, rank: int, step: int, name: str) -> None:
+        """The rank has resumed from the checkpoint of that name and step."""
+        self.resumed[rank] = (step, name)
+
+    def record_look(self, inode: int, facet: str) -> None:
+        """Somebody read an mtime, a ctime or a link count, after the operation that was carried out last."""
+        self.looks.append((len(self.steps) - 1, inode, facet))
+
+    def abort(self, error: CannotDo) -> None:
+        """End the run with this error; the first one counts."""
+        if self._fatal is None:
+            self._fatal = error
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Run every runnable task to its next operation; collectives and joins may make further ones runnable."""
+        runnable = self._runnable
+        while runnable:
+            task, value, error = runnable.popleft()
+            if task.process.dead:
+                continue
+            operation = task.run((value, error))
+            if self._fatal is not None:
+                raise self._fatal
+            if operation is None:
+                self._finish(task)
+            elif type(operation) is Collective:
+                self._arrive(task, operation)
+            elif type(operation) is Join:
+                self._join(task, operation)
+            else:
+                number = task.number
+                if number not in self.pending:
+                    insort(self.ready, number)
+                self.pending[number] = operation
+
+    def _finish(self, task: Task) -> None:
+        task.finished = True
+        self._forget(task.number)
+        process = task.process
+        rank = process.rank
+        if task.number == rank:
+            self.endings[rank] = Ending(rank, task.value, task.error)
+            if task.error is not None:
+                self.failed.append(rank)
+        # A process ends when the last of its threads does, not before.
+        if not process.spawned or all(each.finished for each in self._tasks_of(process)):
+            self.filesystem.release(process.number)
+            if self._locked:
+                self._unpark()
+        for joiner in task.joiners:
+            self._complete(joiner, Join(task.number), task.value, task.error)
+
+    def _arrive(self, task: Task, operation: Collective) -> None:
+        number = task.number
+        self._forget(number)
+        process = task.process
+        if self.strike is not None:
+            self.strike(number, task.count, operation)
+            if process.dead:
+                return
+        self._waiting[number] = operation
+        released, mismatch = self._meetings.arrive(process.rank, number, process.time, operation)
+        if mismatch is not None:
+            self.mismatch = mismatch
+            return
+        for release in released:
+            member = self._tasks[release.task]
+            member.process.time = max(member.process.time, release.time)
+            self._complete(member, self._waiting[release.task], release.value, release.error)
+
+    def _tasks_of(self, process: SimulatedProcess) -> list[Task]:
+        last = process.rank + self.world_size * process.spawned
+        return [self._tasks[number] for number in range(process.rank, last + 1, self.world_size)]
+
+    def _join(self, task: Task, operation: Join) -> None:
+        awaited = self._tasks[operation.task]
+        self._forget(task.number)
+        if awaited.finished:
+            self._complete(task, operation, awaited.value, awaited.error)
+        else:
+            self._waiting[task.number] = operation
+            awaited.joiners.append(task)
+
+    def _complete(self, task: Task, operation: Operation, value: Any, error: BaseException | None) -> None:
+        self._waiting.pop(task.number, None)
+        self.steps.append(Step(task.number, task.process.rank, task.count, operation, None, None, task.site))
+        task.count += 1
+        self._runnable.append((task, value, error))
+
+    def _park(self, task: Task, operation: Operation) -> None:
+        self._forget(task.number)
+        self._waiting[task.number] = operation
+        self._locked.append(task.number)
+        task.refused += 1
+        task.retried = True
+
+    def _unpark(self) -> None:
+        for number in self._locked:
+            operation = self._waiting.pop(number, None)
+            if operation is not None and number not in self.pending:
+                insort(self.ready, number)
+                self.pending[number] = operation
+        self._locked.clear()
+
+    def _forget(self, number: int) -> None:
+        self._waiting.pop(number, None)
+        if self.pending.pop(number, None) is not None:
+            del self.ready[bisect_left(self.ready, number)]
+
+
+def _waits_for(operation: Operation) -> str:
+    if isinstance(operation, Collective):
+        return operation.name.replace("_", " ")
+    if isinstance(operation, Lock):
+        return "file lock"
+    return "background task"

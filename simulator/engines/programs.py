@@ -1,0 +1,49 @@
+"""What the ranks of a job run and where, whichever engine runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator.engines.interface import Program
+from simulator.engines.process import Host, SimulatedProcess
+from simulator.rank import Rank
+
+FreshStates = Callable[[int], Callable[[int], Any]]
+"""Rank -> step -> an empty state of that step with what the rank must load to resume there."""
+
+
+class RankPrograms(msgspec.Struct, frozen=True):
+    """One program for each rank of a cluster of ``nodes``; ``root`` is where they find the file system."""
+
+    programs: tuple[Program, ...]
+    nodes: int
+    root: str
+    fresh_states: FreshStates | None = None
+
+    @property
+    def world_size(self) -> int:
+        """The number of ranks."""
+        return len(self.programs)
+
+    def process(self, host: Host, rank: int, attempt: int) -> SimulatedProcess:
+        """What a rank has of its own in an attempt."""
+        per_node = self.world_size // self.nodes
+        return SimulatedProcess(host, rank, nodes=self.nodes, ranks_per_node=per_node, root=self.root, attempt=attempt)
+
+    def main(self, process: SimulatedProcess) -> Callable[[], Any]:
+        """The code of a rank's main task."""
+        rank = Rank(
+            process,
+            index=process.rank,
+            nodes=self.nodes,
+            ranks_per_node=process.ranks_per_node,
+            root=Path(self.root),
+            attempt=process.attempt,
+            fresh_state=self.fresh_states(process.rank) if self.fresh_states is not None else None,
+        )
+        program = self.programs[process.rank]
+        return lambda: program(rank)
