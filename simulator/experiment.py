@@ -19,6 +19,7 @@ from simulator.invariants import Judge
 from simulator.invariants.judge import Check, Verdicts
 from simulator.invariants.learning import Learner
 from simulator.invariants.restart import FunctionProbe, StrategyProbe
+from simulator.invariants.violation import NAMES
 from simulator.job import training_program
 from simulator.run import Run, Scheduler, execute
 from simulator.scenario import Scenario
@@ -43,6 +44,7 @@ class Experiment:
         scenario.validate()
         self.scenario = scenario
         self.checks = tuple(checks)
+        _check_names(scenario.invariants, self.checks)
         cluster = scenario.cluster
         self.bound: BoundWorkload | None = None
         self.probe: StrategyProbe | FunctionProbe | None = None
@@ -54,7 +56,11 @@ class Experiment:
             self.probe = StrategyProbe(
                 factory, self.bound, nodes=cluster.nodes, world_size=cluster.world_size, root=ROOT
             )
-        elif programs is not None:
+        elif programs is not None or scenario.program is not None:
+            if programs is None:
+                programs = [registry.function(scenario.program or "", "program")] * cluster.world_size
+            if pick is None and scenario.pick is not None:
+                pick = registry.function(scenario.pick, "pick")
             self.programs = list(programs)
             if len(self.programs) != cluster.world_size:
                 raise UsageError(f"programs: {len(self.programs)} were given for {cluster.world_size} ranks")
@@ -88,6 +94,8 @@ class Experiment:
             verdicts=self.verdicts,
             bound=self.bound,
             checks=self.checks,
+            judged=self.scenario.invariants,
+            instants=self.scenario.faults.job_death,
         )
 
     def learn(self, scheduler: Scheduler) -> None:
@@ -105,7 +113,7 @@ class Experiment:
         """What a verdict must name beside its schedules: job death and the fault budget."""
         faults = self.scenario.faults
         parts = []
-        if self.verdicts is not None:
+        if self.verdicts is not None and faults.job_death:
             parts.append("job death at every instant")
         for field, text in (("kills", "rank kill"), ("node_kills", "node kill")):
             count = getattr(faults, field)
@@ -143,3 +151,10 @@ class Experiment:
             restarts=scenario.restarts,
             budgets=scenario.budgets,
         )
+
+
+def _check_names(invariants: Sequence[str] | None, checks: Sequence[Check]) -> None:
+    known = [*NAMES, *(getattr(check, "__name__", "invariant") for check in checks)]
+    for name in invariants or ():
+        if name not in known:
+            raise UsageError(f"invariants: unknown invariant {name!r}; there are {', '.join(known)}")

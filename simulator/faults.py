@@ -40,9 +40,11 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``kills``: ranks that die at one of their operations; ``node_kills``: all ranks of a node at once; after either the
     launcher ends the survivors at a later, chosen point. ``errors``: see ``ErrorRule``. ``slow_ranks``: ranks whose
     operations take ``slow_factor`` times as long. ``clock_skew`` in seconds and ``clock_drift`` in seconds a second
-    bound how much the nodes' clocks differ. ``power_losses`` needs the crash model of a file system.
+    bound how much the nodes' clocks differ. ``power_losses`` needs the crash model of a file system. ``job_death``:
+    what a restart would find is judged at every instant, as if the job died there; without it, only when it has ended.
     """
 
+    job_death: bool = True
     kills: int = 0
     node_kills: int = 0
     power_losses: int = 0

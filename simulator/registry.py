@@ -51,6 +51,30 @@ def factory(name: str, options: Mapping[str, Any]) -> Callable[[], Any]:
     return lambda: loaded(**converted)
 
 
+def function(reference: str, key: str) -> Callable[..., Any]:
+    """The function behind ``path/to/file.py:name`` or ``package.module:name``; ``key`` names it in messages.
+
+    Raises UsageError when the place is not there, or holds no such function.
+    """
+    place, colon, name = reference.rpartition(":")
+    if not colon or not place or not name:
+        raise UsageError(f"{key}: must be path/to/file.py:function, is {reference!r}")
+    if place.endswith(".py"):
+        module = module_from_file(Path(place))
+    else:
+        try:
+            module = importlib.import_module(place)
+        except ImportError as error:
+            raise UsageError(f"{key}: {place!r} cannot be imported: {error}") from error
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise UsageError(f"{key}: {place} has no function {name!r}")
+    loaded: Callable[..., Any] = found
+    return loaded
+
+
 def module_from_file(path: Path) -> ModuleType:
     """Import a Python file. Raises UsageError naming the file when that fails."""
     if not path.is_file():

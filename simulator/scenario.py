@@ -75,12 +75,18 @@ class CostChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a run depends on besides the tape and the code under test."""
+    """All that a run depends on besides the tape and the code under test.
+
+    ``program`` is a plain program instead of a strategy, ``path/to/file.py:function``; ``pick`` names the function of
+    a plain program that says what a restart would take. ``invariants`` are the ones that are judged (None: all).
+    """
 
     cluster: Cluster = Cluster()
     workload: Workload = Workload()
     strategy: StrategyChoice | None = None
     program: str | None = None
+    pick: str | None = None
+    invariants: tuple[str, ...] | None = None
     filesystem: FilesystemChoice = FilesystemChoice()
     costs: CostChoice = CostChoice()
     faults: Faults = Faults()
@@ -97,7 +103,13 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _positive("workload.keep", self.workload.keep)
         if self.restarts < 0:
             raise UsageError(f"restarts: must not be negative, is {self.restarts}")
+        if self.workload.step_seconds < 0:
+            raise UsageError(f"workload.step_seconds: must not be negative, is {self.workload.step_seconds}")
         _positive("budgets.operations", self.budgets.operations)
+        for key in ("virtual_seconds", "wall_seconds"):
+            value = getattr(self.budgets, key)
+            if not value > 0:
+                raise UsageError(f"budgets.{key}: must be above 0, is {value}")
         self.faults.validate()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,11 @@ class Verdicts:
 
 
 class Judge:
-    """Holds what has been promised so far (the newest step whose save returned everywhere) and what was seen."""
+    """Holds what has been promised so far (the newest step whose save returned everywhere) and what was seen.
+
+    ``judged`` are the names of the invariants that count (None: all of them). With ``instants``, what a restart would
+    find is judged after every step, as if the job died there; without, only when an attempt has ended.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,8 @@ class Judge:
         verdicts: Verdicts | None = None,
         bound: BoundWorkload | None = None,
         checks: Sequence[Check] = (),
+        judged: Collection[str] | None = None,
+        instants: bool = True,
     ) -> None:
         self._filesystem: Any = filesystem
         self._root = root
@@ -71,6 +77,8 @@ class Judge:
         self._bound = bound
         self._always = [check for check in checks if not getattr(check, "judged_at_end", False)]
         self._final = [check for check in checks if getattr(check, "judged_at_end", False)]
+        self._judged = judged
+        self._instants = instants
         self._digest = -1
         self._promised = 0
         self._restorable = 0
@@ -86,12 +94,12 @@ class Judge:
     def observe(self, engine: Engine) -> Violation | None:
         """Judge the instant after a step."""
         if not self.excused:
-            if engine.failed:
+            if engine.failed and self._counts("no-error"):
                 rank = engine.failed[0]
                 error = engine.endings[rank].error
                 assert error is not None
                 return Violation("no-error", f"rank {rank} raised {text_of(error, self._root)}", rank)
-            if engine.mismatch is not None:
+            if engine.mismatch is not None and self._counts("no-hang"):
                 m = engine.mismatch
                 return Violation(
                     "no-hang",
@@ -99,7 +107,7 @@ class Judge:
                     f"(collective {m.position} of their communicator): a real job hangs",
                     m.rank,
                 )
-        if len(engine.resumed) > 1 and len(set(engine.resumed.values())) > 1:
+        if len(engine.resumed) > 1 and len(set(engine.resumed.values())) > 1 and self._counts("agree"):
             steps = {step for step, _ in engine.resumed.values()}
             if len(steps) > 1:
                 said = ", ".join(f"rank {r}: {name or 'nothing'}" for r, (_, name) in sorted(engine.resumed.items()))
@@ -114,42 +122,55 @@ class Judge:
         elif digest == self._digest:
             return None
         self._digest = digest
-        return self._instant(engine)
+        return (self._restart(engine) if self._instants else None) or self._user(self._always, engine)
 
     def finish(self, engine: Engine, *, died: bool) -> Violation | None:
         """Judge the end of an attempt: who hangs, what was left behind, and the user's final checks."""
         if not died and not self.excused:
             waiting = engine.waiting()
-            if waiting:
+            if waiting and self._counts("no-hang"):
                 said = ", ".join(f"rank {rank} in {what}" for rank, what in sorted(waiting.items()))
                 return Violation("no-hang", f"the job cannot end: {said}; the other ranks have ended", min(waiting))
-            if self._bound is not None:
-                leak = leaked(self._filesystem, self._bound)
-                if leak is not None:
-                    return leak
+        if not self._instants:
+            left = self._restart(engine)
+            if left is not None:
+                return left
+        if not died and not self.excused and self._bound is not None and self._counts("no-leak"):
+            leak = leaked(self._filesystem, self._bound)
+            if leak is not None:
+                return leak
         return self._user(self._final, engine)
 
-    def _instant(self, engine: Engine) -> Violation | None:
-        if self._verdicts is not None:
-            seen = self._verdicts.look(self._filesystem, engine.attempt)
-            if seen.problem is not None:
-                return seen.problem
-            step = seen.step
-            if step is None and self._restorable:
-                return Violation(
-                    "keep",
-                    "nothing is left that a restart could resume from, although checkpoint "
-                    f"{self._restorable} was whole before",
-                )
-            if (step or 0) < self._promised:
-                what = f"from step {step}" if step is not None else "from nothing"
-                return Violation(
-                    "progress",
-                    f"save of step {self._promised} returned on every rank, but a restart would resume {what}",
-                )
-            if step is not None:
-                self._restorable = max(self._restorable, step)
-        return self._user(self._always, engine)
+    def _counts(self, invariant: str) -> bool:
+        return self._judged is None or invariant in self._judged
+
+    def _restart(self, engine: Engine) -> Violation | None:
+        """What is wrong with what a restart would find now, as far as it counts."""
+        violation = self._found(engine)
+        return violation if violation is not None and self._counts(violation.invariant) else None
+
+    def _found(self, engine: Engine) -> Violation | None:
+        if self._verdicts is None:
+            return None
+        seen = self._verdicts.look(self._filesystem, engine.attempt)
+        if seen.problem is not None:
+            return seen.problem
+        step = seen.step
+        if step is not None:
+            self._restorable = max(self._restorable, step)
+        elif self._restorable:
+            return Violation(
+                "keep",
+                "nothing is left that a restart could resume from, although checkpoint "
+                f"{self._restorable} was whole before",
+            )
+        if (step or 0) < self._promised:
+            what = f"from step {step}" if step is not None else "from nothing"
+            return Violation(
+                "progress",
+                f"save of step {self._promised} returned on every rank, but a restart would resume {what}",
+            )
+        return None
 
     def _user(self, checks: Sequence[Check], engine: Engine) -> Violation | None:
         if not checks:
@@ -157,6 +178,9 @@ class Judge:
         returned = {r: e.value for r, e in engine.endings.items() if e.error is None and not e.killed}
         caller = CURRENT.caller
         for check in checks:
+            name = getattr(check, "__name__", "invariant")
+            if not self._counts(name):
+                continue
             world = World(Path(self._root), self._world_size, engine.attempt, returned)
             result = glance(
                 self._filesystem,
@@ -171,5 +195,5 @@ class Judge:
             if ending.error is not None:
                 raise ending.error
             if ending.value is not None:
-                return Violation(getattr(check, "__name__", "invariant"), str(ending.value))
+                return Violation(name, str(ending.value))
         return None
