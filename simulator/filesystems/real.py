@@ -284,6 +284,8 @@ class RealDirectory:
                 # For the kernel the simulated root is a directory like any other: "." makes it refuse to change it.
                 return (self._root + "/." if by_name else self._root), None
             return f"{self._root}/{path}", None
+        if path.startswith("/"):
+            path = path.lstrip("/") or "."  # never beyond the root, whoever hands it over
         descriptor = self._real(rank, at)
         if ".." in path:
             path = confined(self._directory, descriptor, path, by_name)

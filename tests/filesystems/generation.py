@@ -40,6 +40,7 @@ from simulator.operations import (
     Utime,
     Write,
 )
+from tests.filesystems.outcomes import Failed
 
 RANKS = 3
 NAMES = ("a", "b", "c", "d")
@@ -62,6 +63,7 @@ class Writer:
         self.random = random
         self.privileged = privileged
         self.opened: dict[int, list[int]] = {rank: [] for rank in range(RANKS)}
+        self.known: list[str] = []
 
     def program(self, length: int) -> Program:
         """At least ``length`` operations of all ranks."""
@@ -78,11 +80,23 @@ class Writer:
         self.note(rank, operation, (yield rank, operation))
 
     def note(self, rank: int, operation: Operation, result: Any) -> None:
-        """Learn which descriptors are open."""
-        if isinstance(operation, Open | Dup) and isinstance(result, int):
-            self.opened[rank].append(result)
-        elif isinstance(operation, Close) and operation.fd in self.opened[rank]:
-            self.opened[rank].remove(operation.fd)
+        """Learn which descriptors are open and which paths lead somewhere."""
+        match operation:
+            case Open() | Dup() if isinstance(result, int):
+                self.opened[rank].append(result)
+            case Close() if operation.fd in self.opened[rank]:
+                self.opened[rank].remove(operation.fd)
+        match operation:
+            case Mkdir(at=None) | Symlink(at=None) | Open(at=None) if not isinstance(result, Failed):
+                self.learn(operation.path)
+            case Rename(target_at=None) | Link(target_at=None) if not isinstance(result, Failed):
+                self.learn(operation.target)
+            case Unlink(at=None) | Rmdir(at=None) if operation.path in self.known:
+                self.known.remove(operation.path)
+
+    def learn(self, path: str) -> None:
+        """Remember some paths, the latest ones."""
+        self.known = [*self.known[-8:], path]
 
     def remove_tree(self, rank: int) -> Program:
         """What rmtree does by descriptors, with names that may be gone or be of the other kind."""
@@ -168,14 +182,19 @@ class Writer:
                 return Stat(target, follow, at)
 
     def path(self) -> str:
-        """Mostly plain, shallow paths; sometimes odd ones."""
+        """Mostly paths that lead somewhere or are one name longer; sometimes any shallow one, sometimes odd ones."""
+        if self.known and self.random.random() < 0.7:
+            path = self.random.choice(self.known)
+            if self.random.random() < 0.6 or len(path) > 1000:
+                return path
+            return f"{path}/{self.name()}".lstrip("/")
         parts = [self.name() for _ in range(self.random.choice((1, 1, 1, 2, 2, 2, 3, 3, 4)))]
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.15:
             parts.insert(self.random.randrange(len(parts) + 1), self.random.choice((".", "..", "..", "")))
         path = "/".join(parts).lstrip("/")
-        if self.random.random() < 0.08:
+        if self.random.random() < 0.15:
             path += self.random.choice(("/", "//", "/.", "/..", "/./"))
-        if self.random.random() < 0.01:
+        if self.random.random() < 0.03:
             path = self.random.choice(("", ".", "..", "../a", "a/" * 2200, "a/" + "./" * 500 + "b"))
         return path
 
@@ -218,14 +237,14 @@ class Writer:
 
     def mode(self) -> int:
         """Permissions that leave the owner able to go on, unless the owner is root."""
-        mode = self.random.choice((0o777, 0o755, 0o644, 0o600, 0o2775, 0o4711, 0o1777, 0, 0o6010))
+        mode = self.random.choice((0o777, 0o755, 0o644, 0o600, 0o2775, 0o4711, 0o1755, 0, 0o6010))
         return mode if self.privileged else mode & 0o777 | 0o700
 
 
 WEIGHTS = (
-    12, 6, 8, 12, 6, 5, 3, 5, 16, 16, 8, 6, 8, 4, 2, 4, 4, 3, 1, 0.2,
+    12, 5, 6, 14, 6, 4, 2, 5, 16, 24, 5, 8, 10, 4, 2, 6, 5, 3, 1, 0.2,
 )  # fmt: skip
 LOCKS = (
-    fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_SH | fcntl.LOCK_NB, fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN, 0,
-    fcntl.LOCK_EX | fcntl.LOCK_SH,
+    fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_SH | fcntl.LOCK_NB, fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN,
+    fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_UN, 0, fcntl.LOCK_EX | fcntl.LOCK_SH,
 )  # fmt: skip

@@ -112,6 +112,7 @@ def rename(tree: Tree, rank: int, operation: Rename, now: int) -> None:
     if source.last in ("", ".", "..") or target.last in ("", ".", ".."):
         raise failure(errno.EBUSY)
     inode = _present(tree, old, source.last)
+    _require_alive(tree, new)
     replaced = child(tree, new, target.last)
     if inode.entries is NO_ENTRIES and (source.slash or target.slash):
         raise failure(errno.ENOTDIR)
@@ -122,15 +123,8 @@ def rename(tree: Tree, rank: int, operation: Rename, now: int) -> None:
             raise failure(errno.ENOTEMPTY)
     if replaced is inode:
         return
-    if replaced is None:
-        _require_alive(tree, new)
-    elif inode.entries is NO_ENTRIES:
-        if replaced.entries is not NO_ENTRIES:
-            raise failure(errno.EISDIR)
-    elif replaced.entries is NO_ENTRIES:
-        raise failure(errno.ENOTDIR)
-    else:
-        _require_empty(tree, replaced)
+    if replaced is not None:
+        _require_replaceable(tree, inode, replaced)
     _move(tree, (old, source.last, inode), (new, target.last, replaced), now)
 
 
@@ -223,6 +217,16 @@ def _require_empty(tree: Tree, directory: Inode) -> None:
         tree.accesses.append((listing(directory.number), READ))
     if directory.entries:
         raise failure(errno.ENOTEMPTY)
+
+
+def _require_replaceable(tree: Tree, inode: Inode, replaced: Inode) -> None:
+    if inode.entries is NO_ENTRIES:
+        if replaced.entries is not NO_ENTRIES:
+            raise failure(errno.EISDIR)
+    elif replaced.entries is NO_ENTRIES:
+        raise failure(errno.ENOTDIR)
+    else:
+        _require_empty(tree, replaced)
 
 
 def _is_above(tree: Tree, upper: Inode, lower: Inode) -> bool:
