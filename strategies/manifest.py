@@ -1,10 +1,10 @@
 """Manifest: every rank writes its files into the final directory, and a manifest that is written last makes it one.
 
-A remedy that needs no rename of a directory. Rank 0 makes a directory with a name that no other save has had and tells
-it to the others, who write and sync their files and report sizes and checksums. When all have reported, rank 0 writes
-the manifest by temporary file, sync and rename. Barrier. Rank 0 deletes what is no longer kept, the manifest first.
-Readers trust the manifest only: a directory without one is not there, files that it does not name are not there,
-``pick`` takes the newest of which every file has its size, and ``load`` compares checksums. Rank 0 picks for all.
+A remedy that needs no rename of a directory. Rank 0 makes a directory that was not there and tells its name to the
+others, who write and sync their files and report sizes and checksums. When all have reported, rank 0 writes the
+manifest by temporary file, sync and rename. Barrier. Rank 0 deletes what is no longer kept, the manifest first. Readers
+trust the manifest only: a directory without one is not there, files that it does not name are not there, ``pick`` takes
+the newest of which every file has its size, and ``load`` compares checksums. Rank 0 picks for all.
 
 Why it holds, wherever the job dies:
 - before the manifest's rename the directory has none and is never picked; the older checkpoints are untouched;

@@ -12,7 +12,7 @@ Why it holds, wherever the job dies:
   that follows, and takes on every node the same names away, each by a rename first;
 - a checkpoint that only some nodes have is never picked. The next save starts by exchanging names: each leader deletes
   what not every node has before it comes to the first barrier, thus before any node publishes again, and the new name
-  is one that no node has had. So parts of two saves are never taken for one;
+  is one that no node has. So parts of two saves are never taken for one;
 - a rank that is killed keeps the others in the next collective. Garbage is deleted at the start of the next save, and
   in ``recover`` with all that rotation had not come to.
 

@@ -1,10 +1,10 @@
 """Staged save with barriers: one agreed temporary directory, one rename by one rank, a barrier before and after it.
 
-A remedy for the races of transformers 4.36 to 4.49.0.dev0. Rank 0 makes a staging directory with a name that no other
-save has had and tells it to the others, who write their files there and sync them. Barrier. Rank 0 renames the
-directory to ``checkpoint-N`` and syncs the parent. Barrier. Rank 0 deletes what is no longer kept, by a rename to a
-name that nobody picks, and then file by file. ``pick`` lets rank 0 look and tell the others: no rank's own view of the
-directory decides anything.
+A remedy for the races of transformers 4.36 to 4.49.0.dev0. Rank 0 makes a staging directory with a random name and
+tells it to the others, who write their files there and sync them. Barrier. Rank 0 renames the directory to
+``checkpoint-N`` and syncs the parent. Barrier. Rank 0 deletes what is no longer kept, by a rename to a name that nobody
+picks, and then file by file. ``pick`` lets rank 0 look and tell the others: no rank's own view of the directory decides
+anything.
 
 Why it holds, wherever the job dies:
 - before the rename only a staging directory has grown, which is never picked; the older checkpoints are untouched;

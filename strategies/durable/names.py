@@ -1,7 +1,7 @@
 """Names of checkpoints: ``checkpoint-N``, or ``checkpoint-N.K`` for the K-th save of the same step.
 
-A save never writes into a directory that is there, nor reuses its name: neither a straggler of a dead attempt nor a
-cached lookup can then mix the files of two saves.
+A save never writes into a directory that is there, so that the files of two saves cannot mix, whatever the first one
+left behind.
 """
 
 from __future__ import annotations
