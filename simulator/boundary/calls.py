@@ -1,0 +1,56 @@
+"""Handing an operation over, with errors as the functions of ``os`` raise them, and refusing what must not happen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeAlias
+
+from simulator.boundary.caller import Caller
+from simulator.errors import Escape
+from simulator.operations import Operation
+
+Simulated: TypeAlias = Callable[..., Any]
+"""What is called in place of a function while a rank runs: the caller, then the function's own arguments."""
+
+LONGEST_ARGUMENT = 80
+
+
+def act(caller: Caller, operation: Operation, path: Any = None, second: Any = None) -> Any:
+    """Perform an operation. An OSError gets the file names as the caller passed them, as strings, bytes or descriptor."""
+    try:
+        return caller.perform(operation)
+    except OSError as error:
+        if path is not None:
+            error.filename = path if isinstance(path, int) else os.fspath(path)
+        if second is not None:
+            error.filename2 = os.fspath(second)
+        raise
+
+
+def error_of(number: int, path: Any = None) -> OSError:
+    """The OSError of an errno, for calls that fail without an operation."""
+    if path is None:
+        return OSError(number, os.strerror(number))
+    return OSError(number, os.strerror(number), path if isinstance(path, int) else os.fspath(path))
+
+
+def refuse(caller: Caller, call: str) -> NoReturn:
+    """End the run, since a call reached past the simulation. Code under test cannot make it happen by going on."""
+    caller.escaped(call)
+    raise Escape(f"rank {caller.rank} reached past the simulation: {call}")
+
+
+def refuse_call(caller: Caller, function: str, *arguments: Any) -> NoReturn:
+    """As ``refuse``, naming the function and its arguments."""
+    refuse(caller, described(function, *arguments))
+
+
+def described(function: str, *arguments: Any) -> str:
+    """A call as a person would write it, long arguments cut."""
+    return f"{function}({', '.join(_shortened(argument) for argument in arguments)})"
+
+
+def _shortened(argument: Any) -> str:
+    text = repr(os.fspath(argument)) if isinstance(argument, os.PathLike) else repr(argument)
+    return text if len(text) <= LONGEST_ARGUMENT else text[:LONGEST_ARGUMENT] + "…"

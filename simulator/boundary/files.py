@@ -1,0 +1,183 @@
+"""``open``: C's buffered and text files over a raw file of the rank, in the way that ``io.open`` builds them.
+
+Two deviations from CPython, so that an open is one operation and not four: no fstat, isatty or lseek follows it, and
+hence a directory that is opened for reading is refused by the first read and not by the open.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from typing import Any, Final, NamedTuple
+
+from simulator.boundary.calls import Simulated, refuse_call
+from simulator.boundary.caller import Caller
+from simulator.boundary.descriptors import WRITABLE_OUTSIDE, open_at
+from simulator.boundary.paths import as_text, outside, place
+from simulator.boundary.raw_file import RawFile
+from simulator.filesystems.interface import FIRST_DESCRIPTOR
+from simulator.operations import Seek
+from simulator.originals import FileIO, open_file
+
+BUFFER_SIZE: Final = io.DEFAULT_BUFFER_SIZE
+
+
+class Mode(NamedTuple):
+    """A mode string, taken apart."""
+
+    text: bool
+    reading: bool
+    writing: bool
+    updating: bool
+    appending: bool
+    flags: int
+    raw: str
+
+
+_modes: dict[str, Mode] = {}
+
+
+def open_path(
+    caller: Caller,
+    file: Any,
+    mode: str = "r",
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    closefd: bool = True,
+    opener: Any = None,
+) -> Any:
+    """As ``open``."""
+    parsed = _modes.get(mode) or mode_of(mode)
+    where = None
+    if opener is None and not isinstance(file, int):
+        where, _ = place(caller, file)
+        if where is None:
+            path = outside(caller, file)
+            if parsed.writing and as_text(path) not in WRITABLE_OUTSIDE:
+                refuse_call(caller, "open", file, mode)
+            return open_file(path, mode, buffering, encoding, errors, newline, closefd)
+    elif opener is None and file < FIRST_DESCRIPTOR:
+        return open_file(file, mode, buffering, encoding, errors, newline, closefd)
+    _check(parsed, buffering, encoding, errors, newline)
+    if where is not None and not closefd:
+        raise ValueError("Cannot use closefd=False with file name")
+    name = file if isinstance(file, int) else os.fspath(file)
+    if where is not None:
+        fd = open_at(caller, where, parsed.flags, 0o666, None, file)
+    elif opener is None:
+        fd = file
+    else:
+        fd = _opened(opener, name, parsed.flags)
+        if fd < FIRST_DESCRIPTOR:
+            return open_file(fd, mode, buffering, encoding, errors, newline, closefd)
+    raw = RawFile(caller, fd, name, parsed.raw, closefd, where is not None and not parsed.appending)
+    try:
+        if parsed.appending:
+            caller.perform(Seek(fd, 0, os.SEEK_END))
+        elif where is None and opener is None:
+            caller.perform(Seek(fd, 0, os.SEEK_CUR))
+        return _layered(raw, parsed, mode, buffering, encoding, errors, newline)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def open_code(caller: Caller, path: Any) -> Any:
+    """As ``io.open_code``."""
+    return open_path(caller, path, "rb")
+
+
+def open_raw(caller: Caller, file: Any, mode: str = "r", closefd: bool = True, opener: Any = None) -> Any:
+    """As ``io.FileIO``."""
+    binary = mode if "b" in mode else mode + "b"
+    if isinstance(file, int) and opener is None and file < FIRST_DESCRIPTOR:
+        return FileIO(file, mode, closefd)
+    return open_path(caller, file, binary, 0, closefd=closefd, opener=opener)
+
+
+def mode_of(mode: str) -> Mode:
+    """Take a mode string apart. Raises TypeError or ValueError as ``open`` does."""
+    if not isinstance(mode, str):
+        raise TypeError(f"open() argument 'mode' must be str, not {type(mode).__name__}")
+    letters = set(mode)
+    if letters - set("axrwb+tU") or len(mode) > len(letters) or "U" in letters:
+        raise ValueError(f"invalid mode: {mode!r}")
+    if "t" in letters and "b" in letters:
+        raise ValueError("can't have text and binary mode at once")
+    kinds = letters & set("rwax")
+    if len(kinds) != 1:
+        raise ValueError("must have exactly one of create/read/write/append mode")
+    kind = kinds.pop()
+    updating = "+" in letters
+    access = os.O_RDWR if updating else os.O_RDONLY if kind == "r" else os.O_WRONLY
+    extra = {"r": 0, "w": os.O_CREAT | os.O_TRUNC, "a": os.O_CREAT | os.O_APPEND, "x": os.O_CREAT | os.O_EXCL}[kind]
+    raw = ("r" if kind == "w" and updating else kind) + "b" + ("+" if updating else "")
+    writing = updating or kind != "r"
+    parsed = Mode("b" not in letters, kind == "r", writing, updating, kind == "a", access | extra, raw)
+    _modes[mode] = parsed
+    return parsed
+
+
+def _check(parsed: Mode, buffering: int, encoding: Any, errors: Any, newline: Any) -> None:
+    if not isinstance(buffering, int):
+        raise TypeError(f"{type(buffering).__name__!r} object cannot be interpreted as an integer")
+    if parsed.text:
+        if buffering == 0:
+            raise ValueError("can't have unbuffered text I/O")
+        return
+    for name, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
+        if value is not None:
+            article = "an" if name in ("encoding", "errors") else "a"
+            raise ValueError(f"binary mode doesn't take {article} {name} argument")
+
+
+def _opened(opener: Any, name: Any, flags: int) -> int:
+    fd = opener(name, flags | os.O_CLOEXEC)
+    if not isinstance(fd, int):
+        raise TypeError("expected integer from opener")
+    if fd < 0:
+        raise ValueError(f"opener returned {fd}")
+    return fd
+
+
+def _kind(parsed: Mode) -> Any:
+    if parsed.updating:
+        return io.BufferedRandom
+    return io.BufferedReader if parsed.reading else io.BufferedWriter
+
+
+def _layered(
+    raw: RawFile,
+    parsed: Mode,
+    mode: str,
+    buffering: int,
+    encoding: str | None,
+    errors: str | None,
+    newline: str | None,
+) -> Any:
+    if buffering == 0:
+        return raw
+    if buffering == 1 and not parsed.text:
+        warnings.warn(
+            "line buffering (buffering=1) isn't supported in binary mode, the default buffer size will be used",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    buffered = _kind(parsed)(raw, buffering if buffering > 1 else BUFFER_SIZE)
+    if not parsed.text:
+        return buffered
+    wrapper = io.TextIOWrapper(buffered, encoding, errors, newline, buffering == 1)
+    wrapper.mode = mode
+    return wrapper
+
+
+FUNCTIONS: Final[dict[str, Simulated]] = {
+    "builtins:open": open_path,
+    "io:open": open_path,
+    "io:open_code": open_code,
+}
+
+CLASSES: Final[dict[str, Simulated]] = {"io:FileIO": open_raw}

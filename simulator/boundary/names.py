@@ -1,0 +1,131 @@
+"""Functions of ``os`` that change or follow names: mkdir, rmdir, unlink, rename, link, symlink, readlink."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from simulator.boundary.calls import Simulated, act, refuse_call
+from simulator.boundary.caller import Caller
+from simulator.boundary.paths import as_text, is_below, outside, place
+from simulator.filesystems.interface import LINK_TO_ROOT
+from simulator.operations import Link, Mkdir, Readlink, Rename, Rmdir, Symlink, Unlink
+from simulator.originals import OS
+
+
+def mkdir(caller: Caller, path: Any, mode: int = 0o777, *, dir_fd: Any = None) -> None:
+    """As ``os.mkdir``."""
+    where, at = place(caller, path, dir_fd)
+    if where is None:
+        refuse_call(caller, "os.mkdir", path)
+    act(caller, Mkdir(where, mode & ~caller.umask, at), path)
+
+
+def rmdir(caller: Caller, path: Any, *, dir_fd: Any = None) -> None:
+    """As ``os.rmdir``."""
+    where, at = place(caller, path, dir_fd)
+    if where is None:
+        refuse_call(caller, "os.rmdir", path)
+    act(caller, Rmdir(where, at), path)
+
+
+def unlink(caller: Caller, path: Any, *, dir_fd: Any = None) -> None:
+    """As ``os.unlink``."""
+    where, at = place(caller, path, dir_fd)
+    if where is None:
+        refuse_call(caller, "os.unlink", path)
+    act(caller, Unlink(where, at), path)
+
+
+def remove(caller: Caller, path: Any, *, dir_fd: Any = None) -> None:
+    """As ``os.remove``."""
+    where, at = place(caller, path, dir_fd)
+    if where is None:
+        refuse_call(caller, "os.remove", path)
+    act(caller, Unlink(where, at), path)
+
+
+def rename(caller: Caller, src: Any, dst: Any, *, src_dir_fd: Any = None, dst_dir_fd: Any = None) -> None:
+    """As ``os.rename``."""
+    _rename(caller, "os.rename", src, dst, src_dir_fd, dst_dir_fd)
+
+
+def replace(caller: Caller, src: Any, dst: Any, *, src_dir_fd: Any = None, dst_dir_fd: Any = None) -> None:
+    """As ``os.replace``, which is the same system call."""
+    _rename(caller, "os.replace", src, dst, src_dir_fd, dst_dir_fd)
+
+
+def link(
+    caller: Caller,
+    src: Any,
+    dst: Any,
+    *,
+    src_dir_fd: Any = None,
+    dst_dir_fd: Any = None,
+    follow_symlinks: bool = True,
+) -> None:
+    """As ``os.link``. On Linux CPython calls link(2), which follows no link, unless a directory is given."""
+    source, source_at = place(caller, src, src_dir_fd)
+    destination, destination_at = place(caller, dst, dst_dir_fd)
+    if source is None or destination is None:
+        refuse_call(caller, "os.link", src, dst)
+    follow = bool(follow_symlinks) and (src_dir_fd is not None or dst_dir_fd is not None)
+    act(caller, Link(source, destination, source_at, destination_at, follow), src, dst)
+
+
+def symlink(caller: Caller, src: Any, dst: Any, target_is_directory: bool = False, *, dir_fd: Any = None) -> None:
+    """As ``os.symlink``. A link to an absolute path outside the root would lead out of the simulation: an escape."""
+    text = as_text(src)
+    where, at = place(caller, dst, dir_fd)
+    if where is None:
+        refuse_call(caller, "os.symlink", src, dst)
+    if text.startswith("/"):
+        if not is_below(caller.root, text):
+            refuse_call(caller, "os.symlink", src, dst)
+        text = LINK_TO_ROOT + text[len(caller.root) :]
+    act(caller, Symlink(text, where, at), src, dst)
+
+
+def readlink(caller: Caller, path: Any, *, dir_fd: Any = None) -> str | bytes:
+    """As ``os.readlink``; a link to a path below the root gives that absolute path back."""
+    where, at = place(caller, path, dir_fd)
+    if where is None:
+        real: str | bytes = OS["readlink"](outside(caller, path, dir_fd), dir_fd=dir_fd)
+        return real
+    text: str = act(caller, Readlink(where, at), path)
+    if text.startswith(LINK_TO_ROOT):
+        text = caller.root + text[len(LINK_TO_ROOT) :]
+    return os.fsencode(text) if isinstance(os.fspath(path), bytes) else text
+
+
+def mkfifo(caller: Caller, path: Any, mode: int = 0o666, *, dir_fd: Any = None) -> None:
+    """Pipes with names are not simulated: an escape."""
+    refuse_call(caller, "os.mkfifo", path)
+
+
+def mknod(caller: Caller, path: Any, mode: int = 0o600, device: int = 0, *, dir_fd: Any = None) -> None:
+    """Device files are not simulated: an escape."""
+    refuse_call(caller, "os.mknod", path)
+
+
+def _rename(caller: Caller, function: str, src: Any, dst: Any, src_dir_fd: Any, dst_dir_fd: Any) -> None:
+    source, source_at = place(caller, src, src_dir_fd)
+    destination, destination_at = place(caller, dst, dst_dir_fd)
+    if source is None or destination is None:
+        refuse_call(caller, function, src, dst)
+    act(caller, Rename(source, destination, source_at, destination_at), src, dst)
+
+
+FUNCTIONS: Final[dict[str, Simulated]] = {
+    "os:mkdir": mkdir,
+    "os:rmdir": rmdir,
+    "os:unlink": unlink,
+    "os:remove": remove,
+    "os:rename": rename,
+    "os:replace": replace,
+    "os:link": link,
+    "os:symlink": symlink,
+    "os:readlink": readlink,
+    "os:mkfifo": mkfifo,
+    "os:mknod": mknod,
+}

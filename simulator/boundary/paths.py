@@ -1,0 +1,132 @@
+"""From what code passes as a path to the vocabulary's relative paths, and back.
+
+A path belongs to the simulation when it lies below the caller's root, as written or after the current directory has
+been put before it. Components ``.`` and ``..`` and symbolic links below the root are left to the file system, since
+only it knows what they mean; a path that climbs above the root by its ``..`` lies outside.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from os import fsdecode, fspath
+from posixpath import normpath
+from typing import Any
+
+from simulator.boundary.caller import Caller
+from simulator.filesystems.interface import FIRST_DESCRIPTOR
+
+_LARGEST_TABLE = 1 << 16
+_known: dict[str, dict[str, str]] = {}
+"""For each root, the relative path of every absolute path below it that was met: schedules repeat their paths."""
+
+
+def place(caller: Caller, path: Any, dir_fd: Any = None) -> tuple[str | None, int | None]:
+    """Where ``path`` is: (relative path, directory descriptor or None), or (None, None) for outside the simulation.
+
+    Raises what the functions of ``os`` raise for a path that cannot be one: TypeError, ValueError for an embedded
+    null byte, FileNotFoundError for the empty path.
+    """
+    text = path if type(path) is str else as_text(path)
+    if dir_fd is not None:
+        return _place_at(caller, text, dir_fd)
+    table = _known.get(caller.root)
+    if table is not None:
+        relative = table.get(text)
+        if relative is not None:
+            return relative, None
+    return _resolve(caller, text, path), None
+
+
+def target(caller: Caller, path: Any, dir_fd: Any = None) -> tuple[str | int | None, int | None]:
+    """As ``place``, for the functions that take a descriptor in place of a path."""
+    if isinstance(path, int):
+        if dir_fd is not None:
+            raise ValueError("can't specify dir_fd without matching path")
+        return (path, None) if path >= FIRST_DESCRIPTOR else (None, None)
+    return place(caller, path, dir_fd)
+
+
+def as_text(path: Any) -> str:
+    """What the path is as a string, undecodable bytes as surrogate escapes."""
+    path = fspath(path)
+    return fsdecode(path) if isinstance(path, bytes) else path
+
+
+def outside(caller: Caller, path: Any, dir_fd: Any = None) -> Any:
+    """A path outside the simulation as the real operating system needs it: the rank's current directory applied."""
+    if isinstance(path, int) or dir_fd is not None:
+        return path
+    path = fspath(path)
+    if isinstance(path, bytes):
+        return path if path.startswith(b"/") else os.fsencode(caller.cwd) + b"/" + path
+    return path if path.startswith("/") else caller.cwd + "/" + path
+
+
+def absolute(caller: Caller, text: str) -> str:
+    """The absolute path below the root that a link's text, absolute within the simulated file system, stands for."""
+    return caller.root + text if text != "/" else caller.root
+
+
+def is_below(root: str, path: str) -> bool:
+    """Whether a path that is absolute and normal lies at or below ``root``."""
+    return path == root or path.startswith(root + "/")
+
+
+def _place_at(caller: Caller, text: str, dir_fd: Any) -> tuple[str | None, int | None]:
+    if not isinstance(dir_fd, int):
+        raise TypeError(f"argument should be integer or None, not {type(dir_fd).__name__}")
+    if text.startswith("/"):
+        return place(caller, text)
+    _check(text, text)
+    return (text, dir_fd) if dir_fd >= FIRST_DESCRIPTOR else (None, None)
+
+
+def _check(text: str, path: Any) -> None:
+    if "\0" in text:
+        raise ValueError("embedded null byte")
+    if not text:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+
+def _resolve(caller: Caller, text: str, path: Any) -> str | None:
+    _check(text, path)
+    root = caller.root
+    whole = text if text.startswith("/") else f"{caller.cwd}/{text}"
+    if not is_below(root, whole):
+        whole = normpath(whole)
+        if whole.startswith("//"):
+            whole = whole[1:]
+        if not is_below(root, whole):
+            return None
+    relative = whole[len(root) + 1 :]
+    if "//" in relative or relative.startswith("/"):
+        relative = "/".join(part for part in relative.split("/") if part) + ("/" if relative.endswith("/") else "")
+    if ".." in relative and _climbs(relative):
+        whole = normpath(whole)
+        if not is_below(root, whole):
+            return None
+        relative = whole[len(root) + 1 :]
+    if text.startswith("/"):
+        _remember(root, text, relative)
+    return relative
+
+
+def _climbs(relative: str) -> bool:
+    depth = 0
+    for part in relative.split("/"):
+        if part == "..":
+            depth -= 1
+            if depth < 0:
+                return True
+        elif part not in ("", "."):
+            depth += 1
+    return False
+
+
+def _remember(root: str, text: str, relative: str) -> None:
+    table = _known.setdefault(root, {})
+    if len(table) >= _LARGEST_TABLE or len(_known) > 16:
+        _known.clear()
+        table = _known.setdefault(root, {})
+    table[text] = relative
