@@ -27,6 +27,10 @@ _TICK = 1_000
 _FREES_LOCKS = frozenset({Close, Lock})
 
 
+class ProcessDied(Exception):
+    """The process of a rank has ended by itself, without a word: a crash, ``os._exit``, or somebody else's kill."""
+
+
 class Task:
     """One thread of control of a rank.
 
@@ -68,6 +72,10 @@ class Executor(Protocol):
 
     def end(self, process: SimulatedProcess, tasks: Sequence[Task]) -> None:
         """The process dies now, with these tasks of it unfinished. It touches nothing any more."""
+        ...
+
+    def close(self) -> None:
+        """No process is left, dead or alive."""
         ...
 
 
@@ -135,6 +143,10 @@ class Dispatcher:
             except WouldBlock:
                 self._park(actor, operation)
                 return
+            except ProcessDied as death:
+                self._lose(process, death)
+                self._settle()
+                return
             except OSError as refusal:
                 error = refusal
         self.steps.append(Step(task, process.rank, actor.count, operation, value, error, actor.site))
@@ -153,16 +165,7 @@ class Dispatcher:
         alive = [task for task in self._tasks_of(process) if not task.finished]
         if process.dead or not alive:
             return
-        process.dead = True
-        for task in alive:
-            self._forget(task.number)
-        self._executor.end(process, alive)
-        for task in alive:
-            task.finished = True
-        self.endings[rank] = Ending(rank, killed=True)
-        self.filesystem.release(process.number)
-        if self._locked:
-            self._unpark()
+        self._bury(process, alive, Ending(rank, killed=True))
 
     def position(self, task: int) -> int:
         """How many grants the task has had."""
@@ -187,6 +190,7 @@ class Dispatcher:
         """End whatever still runs."""
         for rank in range(self.world_size):
             self.kill(rank)
+        self._executor.close()
 
     # -- what processes note ------------------------------------------------------------------------------------
 
@@ -216,7 +220,11 @@ class Dispatcher:
             task, value, error = runnable.popleft()
             if task.process.dead:
                 continue
-            operation = task.run((value, error))
+            try:
+                operation = task.run((value, error))
+            except ProcessDied as death:
+                self._lose(task.process, death)
+                continue
             if self._fatal is not None:
                 raise self._fatal
             if operation is None:
@@ -247,6 +255,25 @@ class Dispatcher:
                 self._unpark()
         for joiner in task.joiners:
             self._complete(joiner, Join(task.number), task.value, task.error)
+
+    def _lose(self, process: SimulatedProcess, death: ProcessDied) -> None:
+        """The process has died by itself."""
+        rank = process.rank
+        alive = [task for task in self._tasks_of(process) if not task.finished]
+        self._bury(process, alive, Ending(rank, error=death))
+        self.failed.append(rank)
+
+    def _bury(self, process: SimulatedProcess, alive: Sequence[Task], ending: Ending) -> None:
+        process.dead = True
+        for task in alive:
+            self._forget(task.number)
+        self._executor.end(process, alive)
+        for task in alive:
+            task.finished = True
+        self.endings[process.rank] = ending
+        self.filesystem.release(process.number)
+        if self._locked:
+            self._unpark()
 
     def _arrive(self, task: Task, operation: Collective) -> None:
         number = task.number

@@ -99,6 +99,9 @@ class GreenletExecutor:
                 body.throw(RankKilled)
         CURRENT.caller = previous
 
+    def close(self) -> None:
+        """Nothing is left of greenlets that have ended."""
+
     def hand_over(self, process: SimulatedProcess, operation: Operation) -> Any:
         """Called on a task's greenlet: give the operation to the hub, wait for the grant, give its result."""
         if process.dead:
