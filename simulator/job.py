@@ -42,6 +42,9 @@ def training_program(
                 state = strategy.load(rank, checkpoint) if hasattr(strategy, "load") else None
                 start = step_of(Path(checkpoint), state) or 0
                 process.resumed(start, Path(checkpoint).name)
+                recover = getattr(strategy, "recover", None)
+                if recover is not None:
+                    recover(rank, checkpoint, state)
             else:
                 process.resumed(0, "")
         rotate = getattr(strategy, "rotate", None)

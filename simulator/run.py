@@ -73,6 +73,11 @@ class Run(msgspec.Struct):
     interleaved: bool = False
 
     @property
+    def violation_name(self) -> str | None:
+        """The violated invariant, if any."""
+        return None if self.violation is None else self.violation.invariant
+
+    @property
     def operations(self) -> int:
         """The number of operations of all attempts."""
         return sum(len(attempt.steps) for attempt in self.attempts)

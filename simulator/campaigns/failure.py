@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simulator.campaigns.explaining import Explanation, explain
 from simulator.campaigns.minimise import minimise
 from simulator.campaigns.result import Failure
 from simulator.engines.canonical import event_of
@@ -18,13 +19,20 @@ def failure_of(experiment: Experiment, failing: Run, schedule: int) -> Failure:
     detailed = experiment.run(TapeReplay(smallest.tape), smallest.tape, detail=True)
     violation = detailed.violation
     assert violation is not None, "a recorded failure did not repeat on its own tape"
-    trace = trace_of(experiment, detailed)
+    explanation = explain(experiment, detailed)
+    trace = trace_of(experiment, detailed, explanation)
     return Failure(
-        violation.invariant, violation.rank, violation.message, violation.signature, trace, schedule=schedule
+        violation.invariant,
+        violation.rank,
+        violation.message,
+        violation.signature,
+        trace,
+        explanation=explanation,
+        schedule=schedule,
     )
 
 
-def trace_of(experiment: Experiment, run: Run) -> Trace:
+def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None = None) -> Trace:
     """The trace of a run."""
     attempts = [
         AttemptTrace(
@@ -44,6 +52,7 @@ def trace_of(experiment: Experiment, run: Run) -> Trace:
         attempts=attempts,
         digest=digest_of(_events(attempts)),
         verdict=verdict,
+        explanation=None if explanation is None else explanation.table(),
         versions=software_versions(),
     )
 

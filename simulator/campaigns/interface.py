@@ -9,7 +9,7 @@ from typing import Any
 from simulator.campaigns.result import Result
 from simulator.campaigns.sampling import Progress, sample
 from simulator.errors import UsageError
-from simulator.experiment import ROOT, Experiment
+from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.rank import Rank
 from simulator.scenario import Cluster, FilesystemChoice, Scenario
@@ -88,7 +88,7 @@ def explore(
         pick=pick,
         invariants=invariants,
     )
-    with installed(ROOT):
+    with installed():
         return sample(
             experiment, schedules=schedules, scheduler=scheduler, seed=seed, seconds=seconds, progress=progress
         )

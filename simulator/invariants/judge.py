@@ -135,7 +135,9 @@ class Judge:
             left = self._restart(engine)
             if left is not None:
                 return left
-        if not died and not self.excused and self._bound is not None and self._counts("no-leak"):
+        # An attempt that saved nothing had no occasion to clean up what an earlier one left.
+        saved = len(engine.saved) == self._world_size
+        if saved and not died and not self.excused and self._bound is not None and self._counts("no-leak"):
             leak = leaked(self._filesystem, self._bound)
             if leak is not None:
                 return leak

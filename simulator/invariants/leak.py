@@ -10,7 +10,7 @@ from simulator.workload import BoundWorkload
 
 
 def leaked(filesystem: Any, bound: BoundWorkload) -> Violation | None:
-    """Judge ``no-leak`` at the normal end of an attempt.
+    """Judge ``no-leak`` at the normal end of an attempt that has saved.
 
     A job that keeps k checkpoints (and the best one) leaves at most that many copies of each file of a checkpoint;
     more of them is what a dead attempt or a lost race left behind. A job that keeps all is not judged.
