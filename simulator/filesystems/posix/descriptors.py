@@ -51,6 +51,11 @@ def position(rank: int, description: Description) -> Thing:
     return (_private(rank), f":position of {description.first}")
 
 
+def own_lock(rank: int, description: Description) -> Thing:
+    """Which flock a description has."""
+    return (_private(rank), f":lock of {description.first}")
+
+
 def created(rank: int) -> Thing:
     """How many inodes a rank has created: which number its next one gets."""
     return (_private(rank), ":created")

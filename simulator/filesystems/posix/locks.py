@@ -7,7 +7,7 @@ import fcntl
 from typing import Final
 
 from simulator.filesystems.interface import WouldBlock
-from simulator.filesystems.posix.descriptors import Description
+from simulator.filesystems.posix.descriptors import Description, own_lock
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.tree import Tree, save, save_description
 from simulator.filesystems.posix.walk import described
@@ -24,6 +24,9 @@ def lock(tree: Tree, rank: int, operation: Lock, now: int) -> None:
     description = described(tree, rank, operation.fd)
     if description.path_only:
         raise failure(errno.EBADF)
+    if tree.accesses is not None:
+        mode = Mode.READ if description.lock == kind else Mode.WRITE
+        tree.accesses.append((own_lock(rank, description), mode))
     if description.lock == kind:
         return
     if description.lock:

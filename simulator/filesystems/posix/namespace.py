@@ -9,6 +9,7 @@ import errno
 from typing import Final
 
 from simulator.filesystems.posix.descriptors import position
+from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import DIRECTORY, NO_ENTRIES, SYMLINK, Inode
 from simulator.filesystems.posix.paths import parse
@@ -68,6 +69,7 @@ def link(tree: Tree, rank: int, operation: Link, now: int) -> None:
     save(tree, inode)
     inode.links += 1
     inode.changed = now
+    touch(inode)
     _change_directory(tree, directory, name, now)
     put(tree, directory, name, inode)
     if tree.accesses is not None:
@@ -257,6 +259,8 @@ def _lose_name(tree: Tree, inode: Inode, now: int) -> None:
     save(tree, inode)
     inode.links -= 1
     inode.changed = now
+    if inode.more:
+        touch(inode)
     if tree.accesses is not None:
         tree.accesses += [(links(inode.number), UPDATE), (change_time(inode.number), UPDATE)]
 
