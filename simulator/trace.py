@@ -70,7 +70,7 @@ class Verdict(msgspec.Struct, frozen=True):
     signature: str = ""
 
 
-class Trace(msgspec.Struct, frozen=True):
+class Trace(msgspec.Struct, frozen=True, dict=True):
     """A recorded run."""
 
     scenario: dict[str, Any]
@@ -85,6 +85,14 @@ class Trace(msgspec.Struct, frozen=True):
     def choices(self) -> Tape:
         """The tape that the run was recorded on."""
         return Tape.of_entries(self.tape)
+
+    def remember(self, experiment: Any) -> None:
+        """Keep the experiment that this run belongs to, for replays in this process; no part of the file."""
+        msgspec.structs.force_setattr(self, "_experiment", experiment)
+
+    def remembered(self) -> Any | None:
+        """The experiment that this run belongs to, if it was recorded in this process."""
+        return getattr(self, "_experiment", None)
 
 
 def digest_of(attempts: Iterable[Iterable[Event]]) -> str:

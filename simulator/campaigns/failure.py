@@ -46,7 +46,7 @@ def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None =
     verdict = None
     if violation is not None:
         verdict = Verdict(violation.invariant, violation.message, violation.rank, violation.signature)
-    return Trace(
+    trace = Trace(
         scenario=experiment.described(),
         tape=run.tape.entries(),
         attempts=attempts,
@@ -55,6 +55,8 @@ def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None =
         explanation=None if explanation is None else explanation.table(),
         versions=software_versions(),
     )
+    trace.remember(experiment)
+    return trace
 
 
 def _events(attempts: list[AttemptTrace]) -> list[list[Event]]:

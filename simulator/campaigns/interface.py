@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,7 @@ def experiment_of(
         faults=faults or Faults(),
         restarts=restarts,
         program=_reference(programs),
+        pick=_reference(pick),
     )
     return Experiment(scenario, programs=each, pick=pick, checks=invariants)
 
@@ -94,7 +98,16 @@ def explore(
         )
 
 
-def _reference(programs: Any) -> str | None:
-    function = programs if callable(programs) else programs[0] if programs else None
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
-    return f"{module}:{name}" if module and "<" not in name else None
+def _reference(function: Any) -> str | None:
+    """How a scenario names a function so that another process finds it; None where nobody could.
+
+    One program for each rank has no such name, and neither has a function inside a function.
+    """
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "<")
+    if module is None or "<" in name:
+        return None
+    if getattr(sys.modules.get(module), "__package__", None):
+        return f"{module}:{name}"
+    # A script, or a module that only this process can import by its name.
+    file = inspect.getsourcefile(function)
+    return None if file is None else f"{os.path.abspath(file)}:{name}"
