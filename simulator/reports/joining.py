@@ -39,15 +39,14 @@ def _belongs(row: Operation, first: Operation) -> bool:
 
 
 def _closed(run: Sequence[Operation]) -> list[Row]:
-    if len(run) < 2:
+    calls = [row.phrase.call for row in run]
+    if "write" not in calls and "read" not in calls:
         return list(run)
     first = run[0]
-    calls = [row.phrase.call for row in run]
     sizes = [row.phrase.detail for row in run if row.phrase.call == "write"]
     parts = ["" if not sizes else sizes[0] if len(sizes) == 1 else f"{len(sizes)} writes"]
     parts += [call for call in ("fsync", "fdatasync") if call in calls]
     if calls[-1] != "close":
         parts.append("not yet closed")
-    call = "write" if sizes else "read" if "read" in calls else "open"
-    phrase = Phrase(call, first.phrase.paths, ", ".join(part for part in parts if part))
+    phrase = Phrase("write" if sizes else "read", first.phrase.paths, ", ".join(part for part in parts if part))
     return [msgspec.structs.replace(first, phrase=phrase, joined=len(run))]

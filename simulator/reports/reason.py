@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.reports.timeline import Marks, Operation, Row, rows_of
+from simulator.reports.timeline import Marks, Operation, Row, at_an_instant, rows_of
 from simulator.reports.wording import source_line
 from simulator.trace import Trace
 
@@ -26,6 +26,9 @@ MEANING: Mapping[str, str] = {
     "no-leak": "garbage is left that nothing will ever delete",
 }
 """What a violation of each built-in invariant means, in one clause."""
+
+
+_OF_A_RESTART = frozenset({"complete", "content", "progress", "keep"})
 
 
 class Cited(msgspec.Struct, frozen=True):
@@ -61,13 +64,12 @@ def reason_of(trace: Trace) -> Reason:
     marks = _marks(trace)
     rows = rows_of(trace, marks)
     cited = _cited(rows)
-    sentences = list(_order(cited, trace.explanation or {}))
     return Reason(
         invariant=verdict.invariant if verdict is not None else "",
         meaning=MEANING.get(verdict.invariant, "an invariant of your own does not hold") if verdict is not None else "",
         message=verdict.message if verdict is not None else "",
         cited=cited,
-        sentences=tuple(sentences),
+        sentences=tuple(_sentences(trace, cited)),
         marks=marks,
     )
 
@@ -91,11 +93,17 @@ def _cited(rows: list[Row]) -> tuple[Cited, ...]:
     )
 
 
-def _order(cited: tuple[Cited, ...], explanation: Mapping[str, Any]) -> list[str]:
+def _sentences(trace: Trace, cited: tuple[Cited, ...]) -> list[str]:
+    explanation: Mapping[str, Any] = trace.explanation or {}
+    invariant = trace.verdict.invariant if trace.verdict is not None else ""
     sentences = []
     letters = [one.letter for one in cited]
     if "A" in letters and "B" in letters:
         sentences.append("The order of A and B decides: here A comes first.")
+    if "!" in letters and invariant in _OF_A_RESTART:
+        sentences.append("Should the job die right after the operation marked !, this is what a restart would meet.")
+    elif invariant in _OF_A_RESTART and "!" not in letters and not at_an_instant(trace):
+        sentences.append("This is what is left when the job has ended.")
     for key in ("flipped", "text"):
         said = explanation.get(key)
         if isinstance(said, str) and said:

@@ -52,7 +52,8 @@ def print_result(console: Console, result: Result) -> None:
         return
     reason = reason_of(result.failure.trace)
     spent = f"schedule {result.failure.schedule:,}, {_spent(result)}"
-    console.print(_violated(reason, spent), overflow="fold")
+    console.print(_violated(reason))
+    console.print(spent)
     _print_reason(console, reason)
     print_lanes(console, result.failure.trace, reason)
 
@@ -61,7 +62,7 @@ def print_trace(console: Console, trace: Trace, *, most: int = MOST_ROWS) -> Non
     """The verdict, the reason and the lanes of a recorded run."""
     reason = reason_of(trace)
     if trace.verdict is not None:
-        console.print(_violated(reason, ""), overflow="fold")
+        console.print(_violated(reason))
         _print_reason(console, reason)
     print_lanes(console, trace, reason, most=most)
 
@@ -80,14 +81,8 @@ def _spent(result: Result) -> str:
     return f"{result.seconds:.1f} s, {rate}seed {result.seed}"
 
 
-def _violated(reason: Reason, spent: str) -> Text:
-    return Text.assemble(
-        ("violated", "bold red"),
-        "  ",
-        (reason.invariant, "bold"),
-        f": {reason.meaning}",
-        f"  ({spent})" if spent else "",
-    )
+def _violated(reason: Reason) -> Text:
+    return Text.assemble(("violated", "bold red"), "  ", (reason.invariant, "bold"), f": {reason.meaning}")
 
 
 def _print_reason(console: Console, reason: Reason) -> None:

@@ -6,6 +6,8 @@ alive beside them, and which were chosen by the scheduler against what an undist
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
@@ -92,6 +94,8 @@ class Fold(msgspec.Struct, frozen=True):
 
 Row: TypeAlias = Operation | Meeting | Strike | Ended | Heading | Fold
 
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
+
 Marks: TypeAlias = Mapping[tuple[int, int], str]
 """(attempt, position of the event in it) -> the letter by which a text names that operation."""
 
@@ -163,11 +167,13 @@ class _Attempt:
             yield Strike(self._number, tuple(sorted(left)), "the launcher ends the other ranks", self._alive)
 
     def _operation(self, position: int, event: Event) -> Operation:
-        last, self._last = self._last, event
+        last = self._last
         switch: Switch = ""
+        if event.kind != "join":
+            self._last = event
         if last is None:
             switch = "chosen" if (-1, 0) in self._chosen else ""
-        elif last.task != event.task:
+        elif last.task != event.task and event.kind != "join":
             switch = "chosen" if (last.task, self._done[last.task]) in self._chosen else "forced"
         failed = position == self._failing
         mark = self._marks.get((self._number, position), "!" if failed else "")
@@ -228,12 +234,30 @@ class _Attempt:
 
 
 def _failing_position(trace: Trace, number: int) -> int | None:
-    """The event at which the verdict fell: the failing rank's last one, else the last one of all."""
-    if trace.verdict is None or number != len(trace.attempts) - 1:
+    """The event at which the verdict fell: the one whose error a rank raised, else the last one."""
+    verdict = trace.verdict
+    if verdict is None or number != len(trace.attempts) - 1:
         return None
     events = trace.attempts[number].events
-    rank = trace.verdict.rank
-    if trace.verdict.invariant == "no-error" and rank is not None:
-        own = [position for position, event in enumerate(events) if event.rank == rank]
-        return own[-1] if own else None
-    return len(events) - 1 if events else None
+    if verdict.invariant != "no-error" or verdict.rank is None:
+        return len(events) - 1 if events and at_an_instant(trace) else None
+    own = [position for position, event in enumerate(events) if event.rank == verdict.rank]
+    refused = [position for position in own if events[position].error is not None]
+    raised = [position for position in refused if _is_about(verdict.message, events[position])]
+    return max(raised or own, default=None)
+
+
+def at_an_instant(trace: Trace) -> bool:
+    """Whether what a restart would find was judged after each operation, not only when the job had ended."""
+    return bool(trace.scenario.get("faults", {}).get("job_death", True))
+
+
+def _is_about(message: str, event: Event) -> bool:
+    """Whether an exception's text is about this refused operation: its errno, and the last part of one of its paths."""
+    number = _ERRNO.search(message)
+    if number is None or event.error is None:
+        return False
+    said = errno.errorcode.get(int(number.group(1)))
+    alike = {said} | ({"ENOTEMPTY", "EEXIST"} if said in ("ENOTEMPTY", "EEXIST") else set())
+    names = [str(argument).rpartition("/")[2] for argument in event.arguments[:2] if isinstance(argument, str)]
+    return event.error in alike and any(name and name in message for name in names)

@@ -1,0 +1,96 @@
+"""The commands put together, and what every one of them does with errors: one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from simulator.cli.demo import demo
+from simulator.cli.explore import explore
+from simulator.cli.help import GroupedCommand
+from simulator.cli.replay import replay
+from simulator.cli.show import show
+from simulator.cli.strategies import strategies
+from simulator.errors import CkptraceError
+
+CANNOT_DO = 3
+USAGE = 2
+
+
+def application() -> typer.Typer:
+    """The application with all its commands."""
+    app = typer.Typer(
+        name="ckptrace",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Finds, explains and replays the races in how the ranks of a training job save, rename and delete "
+        "checkpoints.",
+        epilog="Exit codes: 0 nothing found, 1 a violation, 2 a usage or scenario error, 3 the tool could not do what "
+        "was asked.",
+    )
+    app.callback()(_options)
+    for command in (explore, replay, show, strategies, demo):
+        app.command(cls=GroupedCommand)(command)
+    return app
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Whatever goes wrong ends as one line on stderr and an exit code, never as a finding."""
+    command = typer.main.get_command(application())
+    try:
+        code = command.main(None if arguments is None else list(arguments), prog_name="ckptrace", standalone_mode=False)
+        sys.stdout.flush()
+    except CkptraceError as error:
+        return _said(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return _said("interrupted", CANNOT_DO)
+    except BrokenPipeError:
+        # Whoever read our output is gone; Python must not complain about it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CANNOT_DO
+    except Exception as error:
+        # Errors of the argument parser; their classes moved between versions of typer.
+        message = getattr(error, "format_message", None)
+        if message is not None:
+            return _said(message(), USAGE)
+        return _internal(error)
+    return code if isinstance(code, int) else 0
+
+
+def _said(message: str, code: int) -> int:
+    print(f"ckptrace: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _internal(error: Exception) -> int:
+    import traceback
+
+    traceback.print_exception(error)
+    return _said(
+        f"internal error: {type(error).__name__}: {error}. This is a fault of ckptrace and says nothing about the code "
+        "under test; please report it with the lines above",
+        CANNOT_DO,
+    )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ckptrace {version('ckptrace')}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What comes before a command."""

@@ -1,0 +1,108 @@
+"""Where results go: traces into a directory of their own, JSON into a file or onto standard output."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator.errors import CkptraceError, UsageError
+from simulator.reports.setting import subject
+from simulator.trace import Trace, load, save
+
+
+def check_directory(directory: Path) -> None:
+    """Raise UsageError, naming the path, when nothing could be written there: before the search, not after it.
+
+    Nothing is left behind: a directory that does not exist yet is looked for at its nearest parent that does.
+    """
+    place = directory
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise UsageError(f"{place}: Not a directory")
+    try:
+        # By trying, since access(2) says yes to root on a read-only mount.
+        handle, name = tempfile.mkstemp(dir=place, prefix=".ckptrace-")
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise UsageError(f"{place}: {error.strerror}") from error
+
+
+def check_file(name: str | None) -> None:
+    """The same for a file to be written: ``-`` is standard output, None is nothing."""
+    if name is None or name == "-":
+        return
+    path = Path(name)
+    if path.is_dir():
+        raise UsageError(f"{path}: Is a directory")
+    check_directory(path.parent)
+
+
+def write_trace(trace: Trace, directory: Path) -> Path:
+    """Write a trace under a name that no other trace has, and give the path. The same trace is not written twice."""
+    invariant = trace.verdict.invariant if trace.verdict is not None else "clean"
+    name = re.sub(r"[^\w.-]+", "-", f"{Path(subject(trace.scenario)).name}-{invariant}").strip("-")
+    stem = f"{name}-{trace.digest[:8]}"
+    number = 1
+    while True:
+        path = directory / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            if _holds(path, trace):
+                return path
+            number += 1
+            continue
+        except OSError as error:
+            raise UsageError(f"{error.filename or path}: {error.strerror}") from error
+        try:
+            save(trace, path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+
+def _holds(path: Path, trace: Trace) -> bool:
+    try:
+        known = load(path)
+    except CkptraceError:
+        return False
+    return (known.digest, known.scenario, known.tape) == (trace.digest, _plain(trace.scenario), trace.tape)
+
+
+def _plain(table: dict[str, Any]) -> Any:
+    """The table as reading it back from JSON gives it."""
+    return msgspec.json.decode(msgspec.json.encode(table))
+
+
+def write_json(table: object, name: str) -> None:
+    """Write a JSON document to a file, whole or not at all, or to standard output (``-``)."""
+    data = msgspec.json.format(msgspec.json.encode(table), indent=2) + b"\n"
+    if name == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ckptrace-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"{error.filename or path}: {error.strerror}") from error

@@ -1,0 +1,43 @@
+"""``ckptrace show``: a recorded run on the terminal, or as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.options import OUTPUT, Json, TraceFile
+
+
+def show(
+    trace: TraceFile,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write one self-contained page.", rich_help_panel=OUTPUT),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Leave no operation out.", rich_help_panel=OUTPUT)] = False,
+    json: Json = None,
+) -> int:
+    """Show a recorded run: verdict, reason, one lane per rank."""
+    from simulator.cli.output import check_file, write_json
+    from simulator.reports.html.failure import failure_page
+    from simulator.reports.html.page import write
+    from simulator.reports.terminal import MOST_ROWS, console_for, print_trace
+    from simulator.reports.trace_object import trace_object
+    from simulator.trace import load
+
+    recorded = load(trace)
+    check_file(None if html is None else str(html))
+    check_file(json)
+    if html is not None:
+        write(html, failure_page(recorded, trace))
+    if json is not None:
+        write_json(trace_object(recorded, trace), json)
+    if json != "-":
+        console = console_for()
+        if html is None:
+            print_trace(console, recorded, most=2**62 if all_ else MOST_ROWS)
+        else:
+            console.print(f"page    {html}", soft_wrap=True)
+    return 0

@@ -1,0 +1,53 @@
+"""The result of a search as one JSON object. Its fields are documented in the README and only ever added to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator.campaigns.result import Failure, Result
+from simulator.trace import FORMAT_VERSION
+
+
+def result_object(result: Result, trace: Path | None) -> dict[str, Any]:
+    """Plain data with the fields of ``Result``; ``failure.trace`` is the path of the trace file."""
+    fields = (
+        "verdict",
+        "schedules",
+        "classes",
+        "blocked",
+        "states",
+        "operations",
+        "seconds",
+        "seed",
+        "digest",
+        "coverage",
+        "reason",
+        "scenario",
+    )
+    table: dict[str, Any] = {"version": _version(), "format": FORMAT_VERSION}
+    table |= {field: getattr(result, field) for field in fields}
+    table["invariant"] = result.failure.invariant if result.failure is not None else None
+    table["failure"] = _failure(result.failure, trace) if result.failure is not None else None
+    return table
+
+
+def _failure(failure: Failure, trace: Path | None) -> dict[str, Any]:
+    explanation = failure.trace.explanation
+    return {
+        "invariant": failure.invariant,
+        "rank": failure.rank,
+        "error": failure.error,
+        "signature": failure.signature,
+        "schedule": failure.schedule,
+        "explanation": None if explanation is None else msgspec.to_builtins(explanation),
+        "trace": str(trace) if trace is not None else None,
+    }
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return metadata.version("ckptrace")
