@@ -7,8 +7,8 @@ import math
 import os
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.paths import outside, place, target
 from simulator.boundary.results import StatResult
 from simulator.filesystems.interface import FIRST_DESCRIPTOR

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from posixpath import normpath
 from typing import Any, Final
 
-from simulator.boundary.calls import described, refuse
 from simulator.boundary.caller import CURRENT, Caller, current
+from simulator.boundary.calls import described, refuse
 from simulator.boundary.descriptors import CHANGES, WRITABLE_OUTSIDE
 from simulator.boundary.paths import is_below
 from simulator.filesystems.interface import FIRST_DESCRIPTOR

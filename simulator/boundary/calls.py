@@ -17,7 +17,7 @@ LONGEST_ARGUMENT = 80
 
 
 def act(caller: Caller, operation: Operation, path: Any = None, second: Any = None) -> Any:
-    """Perform an operation. An OSError gets the file names as the caller passed them, as strings, bytes or descriptor."""
+    """Perform an operation. An OSError gets the file names that the caller passed: strings, bytes or a descriptor."""
     try:
         return caller.perform(operation)
     except OSError as error:

@@ -82,7 +82,8 @@ def _holds(value: Any, wanted: dict[Any, Any]) -> bool:
     kind = type(value)
     if kind in _KINDS:
         return value in wanted
-    return _is_class(value) and kind.__hash__ is type.__hash__ and value in wanted
+    ordinary = kind.__hash__ is type.__hash__  # type: ignore[comparison-overlap]
+    return _is_class(value) and ordinary and value in wanted
 
 
 def _is_class(value: Any) -> bool:

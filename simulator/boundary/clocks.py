@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated
 from simulator.operations import Sleep
 
 _BILLION = 1_000_000_000

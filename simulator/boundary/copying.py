@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.descriptors import pread, pwrite, read, write
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.originals import OS
@@ -50,7 +50,7 @@ def splice(caller: Caller, src: int, dst: int, count: int, *offsets: Any, **opti
     """As ``os.splice`` between real descriptors; with a simulated one it would need a pipe: an escape."""
     if src < FIRST_DESCRIPTOR and dst < FIRST_DESCRIPTOR:
         return int(OS["splice"](src, dst, count, *offsets, **options))
-    refuse_call(caller, "os.splice", src, dst, count)
+    return refuse_call(caller, "os.splice", src, dst, count)
 
 
 FUNCTIONS: Final[dict[str, Simulated]] = {

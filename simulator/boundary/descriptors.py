@@ -11,8 +11,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.paths import as_text, outside, place, target
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import Close, Dup, Extent, Fsync, Open, Read, Seek, Stat, Truncate, Write
@@ -179,7 +179,7 @@ def dup2(caller: Caller, fd: int, fd2: int, inheritable: bool = True) -> int:
     if fd == fd2 and fd >= FIRST_DESCRIPTOR:
         act(caller, Seek(fd, 0, os.SEEK_CUR))
         return fd
-    refuse_call(caller, "os.dup2", fd, fd2)
+    return refuse_call(caller, "os.dup2", fd, fd2)
 
 
 def posix_fallocate(caller: Caller, fd: int, offset: int, length: int) -> None:

@@ -1,4 +1,4 @@
-"""Functions of ``os`` that read directories: listdir and scandir. ``walk`` and ``fwalk`` are CPython's own, on these."""
+"""Functions of ``os`` that read directories: listdir and scandir. ``walk`` and ``fwalk`` stand on them, unchanged."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, act
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, act
 from simulator.boundary.paths import outside, target
 from simulator.boundary.results import DirectoryEntry
 from simulator.operations import Readdir

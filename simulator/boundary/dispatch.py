@@ -8,8 +8,8 @@ from abc import ABCMeta
 from types import MethodType, ModuleType
 from typing import Any
 
-from simulator.boundary.calls import Simulated
 from simulator.boundary.caller import CURRENT, current
+from simulator.boundary.calls import Simulated
 
 _BASETYPE = 1 << 10
 """Py_TPFLAGS_BASETYPE: the type can be subclassed."""

@@ -11,11 +11,11 @@ import os
 import warnings
 from typing import Any, Final, NamedTuple
 
-from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.descriptors import WRITABLE_OUTSIDE, open_at
 from simulator.boundary.paths import as_text, outside, place
-from simulator.boundary.raw_file import RawFile
+from simulator.boundary.raw_file import RawFile, made
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import Seek
 from simulator.originals import FileIO, open_file
@@ -33,6 +33,8 @@ class Mode(NamedTuple):
     appending: bool
     flags: int
     raw: str
+    kind: Any
+    """The buffered file."""
 
 
 _modes: dict[str, Mode] = {}
@@ -61,7 +63,8 @@ def open_path(
             return open_file(path, mode, buffering, encoding, errors, newline, closefd)
     elif opener is None and file < FIRST_DESCRIPTOR:
         return open_file(file, mode, buffering, encoding, errors, newline, closefd)
-    _check(parsed, buffering, encoding, errors, newline)
+    if parsed.text or buffering != -1 or encoding is not None or errors is not None or newline is not None:
+        _check(parsed, buffering, encoding, errors, newline)
     if where is not None and not closefd:
         raise ValueError("Cannot use closefd=False with file name")
     name = file if isinstance(file, int) else os.fspath(file)
@@ -73,7 +76,11 @@ def open_path(
         fd = _opened(opener, name, parsed.flags)
         if fd < FIRST_DESCRIPTOR:
             return open_file(fd, mode, buffering, encoding, errors, newline, closefd)
-    raw = RawFile(caller, fd, name, parsed.raw, closefd, where is not None and not parsed.appending)
+    untouched = where is not None and not parsed.appending
+    reading = parsed.reading or parsed.updating
+    raw = made(caller, fd, name, parsed.raw, reading, parsed.writing, closefd, untouched)
+    if buffering < 0 and untouched and not parsed.text:
+        return parsed.kind(raw, BUFFER_SIZE)
     try:
         if parsed.appending:
             caller.perform(Seek(fd, 0, os.SEEK_END))
@@ -116,7 +123,8 @@ def mode_of(mode: str) -> Mode:
     extra = {"r": 0, "w": os.O_CREAT | os.O_TRUNC, "a": os.O_CREAT | os.O_APPEND, "x": os.O_CREAT | os.O_EXCL}[kind]
     raw = ("r" if kind == "w" and updating else kind) + "b" + ("+" if updating else "")
     writing = updating or kind != "r"
-    parsed = Mode("b" not in letters, kind == "r", writing, updating, kind == "a", access | extra, raw)
+    buffered = io.BufferedRandom if updating else io.BufferedReader if kind == "r" else io.BufferedWriter
+    parsed = Mode("b" not in letters, kind == "r", writing, updating, kind == "a", access | extra, raw, buffered)
     _modes[mode] = parsed
     return parsed
 
@@ -143,12 +151,6 @@ def _opened(opener: Any, name: Any, flags: int) -> int:
     return fd
 
 
-def _kind(parsed: Mode) -> Any:
-    if parsed.updating:
-        return io.BufferedRandom
-    return io.BufferedReader if parsed.reading else io.BufferedWriter
-
-
 def _layered(
     raw: RawFile,
     parsed: Mode,
@@ -166,11 +168,11 @@ def _layered(
             RuntimeWarning,
             stacklevel=4,
         )
-    buffered = _kind(parsed)(raw, buffering if buffering > 1 else BUFFER_SIZE)
+    buffered = parsed.kind(raw, buffering if buffering > 1 else BUFFER_SIZE)
     if not parsed.text:
         return buffered
     wrapper = io.TextIOWrapper(buffered, encoding, errors, newline, buffering == 1)
-    wrapper.mode = mode
+    wrapper.mode = mode  # type: ignore[misc]
     return wrapper
 
 

@@ -9,8 +9,8 @@ from posixpath import normpath, realpath
 from stat import S_ISDIR
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.caller import CURRENT, Caller
+from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.paths import as_text, outside, target
 from simulator.operations import Stat
 from simulator.originals import OS
@@ -35,10 +35,9 @@ def chdir(caller: Caller, path: Any) -> None:
         refuse_call(caller, "os.chdir", path)
     where, at = target(caller, path)
     if where is None:
-        found = OS["stat"](outside(caller, path))
+        mode = OS["stat"](outside(caller, path)).st_mode
     else:
-        found = act(caller, Stat(where, True, at), path)
-    mode = found.st_mode if where is None else found.mode
+        mode = act(caller, Stat(where, True, at), path).mode
     if not S_ISDIR(mode):
         raise error_of(errno.ENOTDIR, path)
     text = as_text(path)

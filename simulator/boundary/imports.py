@@ -1,4 +1,4 @@
-"""Modules that are loaded while the boundary is installed: their functions are replaced once they have been executed."""
+"""Modules that are loaded while the boundary is installed: what they hold is replaced once they have been executed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LateModules:
                 spec: ModuleSpec | None = find(fullname, path, target) if find is not None else None
                 if spec is not None:
                     if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                        spec.loader = _Reporting(spec.loader, self._loaded)
+                        spec.loader = _Reporting(spec.loader, self._loaded)  # type: ignore[assignment]
                     return spec
         finally:
             self._asking = False

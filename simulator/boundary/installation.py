@@ -111,7 +111,7 @@ class Installation:
         self._changes += self._captures.rebind(self._replacements)
         for name in SUPPORTS:
             self._extend(getattr(os, name))
-        sys.meta_path.insert(0, self._finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self._finder)
         audit.watch()
 
     def uninstall(self) -> None:
@@ -121,7 +121,7 @@ class Installation:
         self._depth -= 1
         if self._depth:
             return
-        sys.meta_path.remove(self._finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(self._finder)
         for functions, replacement in self._supported:
             functions.discard(replacement)
         for holder, name, before, after in reversed(self._set):

@@ -10,8 +10,8 @@ from stat import S_ISDIR
 from types import TracebackType
 from typing import Any, Final
 
-from simulator.boundary.calls import refuse
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import refuse
 from simulator.operations import Close, Open, Read, Stat
 
 PAGE: Final = 4096

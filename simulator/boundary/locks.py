@@ -7,8 +7,8 @@ import fcntl
 import os
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.descriptors import descriptor_of
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import Dup, Lock
@@ -66,7 +66,7 @@ def control(caller: Caller, fd: Any, cmd: int, arg: Any = 0) -> Any:
         return fcntl.FD_CLOEXEC
     if cmd == fcntl.F_SETFD:
         return 0
-    refuse_call(caller, "fcntl.fcntl", number, cmd, arg)
+    return refuse_call(caller, "fcntl.fcntl", number, cmd, arg)
 
 
 def device_control(caller: Caller, fd: Any, request: int, arg: Any = 0, mutate_flag: bool = True) -> Any:

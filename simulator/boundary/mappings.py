@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, refuse_call
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 
 _mmap = mmap.mmap

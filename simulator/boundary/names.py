@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, act, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, act, refuse_call
 from simulator.boundary.paths import as_text, is_below, outside, place
 from simulator.filesystems.interface import LINK_TO_ROOT
 from simulator.operations import Link, Mkdir, Readlink, Rename, Rmdir, Symlink, Unlink
@@ -64,7 +64,7 @@ def link(
     dst_dir_fd: Any = None,
     follow_symlinks: bool = True,
 ) -> None:
-    """As ``os.link``. On Linux CPython calls link(2), which follows no link, unless a directory is given."""
+    """Like ``os.link``: on Linux CPython calls link(2), which follows no link, unless a directory is given."""
     source, source_at = place(caller, src, src_dir_fd)
     destination, destination_at = place(caller, dst, dst_dir_fd)
     if source is None or destination is None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated
 from simulator.boundary.dispatch import original_of
 from simulator.boundary.raw_file import RawFile
 

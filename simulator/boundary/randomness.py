@@ -14,8 +14,8 @@ import tempfile
 from random import Random
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated
 from simulator.boundary.caller import CURRENT, Caller
+from simulator.boundary.calls import Simulated
 from simulator.boundary.identity import environment_of
 from simulator.originals import RANDOM
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import errno
 import io
 import os
-from typing import Any
+from _thread import get_ident
+from typing import Any, Final
 
+from simulator.boundary.caller import CURRENT, Caller, current
 from simulator.boundary.calls import error_of
-from simulator.boundary.caller import Caller, current
 from simulator.boundary.descriptors import content_of
 from simulator.operations import Close, Read, Seek, Truncate, Write
+
+_CLOSED: Final = "I/O operation on closed file"
 
 
 class RawFile(io.RawIOBase):
@@ -29,17 +32,14 @@ class RawFile(io.RawIOBase):
     closed: bool
     mode: str
     name: Any
+    _caller: Caller
+    _fd: int
+    _closefd: bool
+    _readable: bool
+    _writable: bool
+    _untouched: bool
 
-    def __init__(self, caller: Caller, fd: int, name: Any, mode: str, closefd: bool, untouched: bool) -> None:
-        self.closed = False
-        self._caller = caller
-        self._fd = fd
-        self.name = name
-        self.mode = mode
-        self._closefd = closefd
-        self._readable = mode == "rb" or mode.endswith("+")
-        self._writable = mode != "rb"
-        self._untouched = untouched
+    # What opens many files sets the slots by itself (``made``): a call of a class costs as much as all the rest.
 
     @property
     def closefd(self) -> bool:
@@ -52,73 +52,79 @@ class RawFile(io.RawIOBase):
         return f"<_io.FileIO name={self.name!r} mode={self.mode!r} closefd={self._closefd}>"
 
     def fileno(self) -> int:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
+        self._require_open()
         return self._fd
 
     def isatty(self) -> bool:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
+        self._require_open()
         return False
 
     def readable(self) -> bool:
         if self.closed:
-            raise ValueError("I/O operation on closed file")
+            raise ValueError(_CLOSED)
         return self._readable
 
     def writable(self) -> bool:
         if self.closed:
-            raise ValueError("I/O operation on closed file")
+            raise ValueError(_CLOSED)
         return self._writable
 
     def seekable(self) -> bool:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
+        self._require_open()
         return True
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
             return self.readall()
-        self._require("read", self._readable)
+        self._require_readable()
         data: bytes = self._perform(Read(self._fd, size))
         return data
 
     def readall(self) -> bytes:
-        self._require("read", self._readable)
+        self._require_readable()
         data: bytes = self._perform(Read(self._fd, -1))
         return data
 
     def readinto(self, buffer: Any) -> int:
-        self._require("read", self._readable)
+        self._require_readable()
         view = memoryview(buffer).cast("B")
         data: bytes = self._perform(Read(self._fd, len(view)))
-        view[: len(data)] = data
-        return len(data)
+        size = len(data)
+        view[:size] = data
+        return size
 
     def write(self, data: Any) -> int:
-        self._require("write", self._writable)
-        content = content_of(data)
+        if self.closed:
+            raise ValueError(_CLOSED)
+        if not self._writable:
+            raise io.UnsupportedOperation("File not open for writing")
+        content = bytes(data) if type(data) is memoryview else content_of(data)
+        caller = self._caller
+        if CURRENT.caller is caller and CURRENT.thread == get_ident():
+            self._untouched = False
+            written: int = caller.perform(Write(self._fd, content))
+            return written
         if current() is None:
             return len(content)
-        written: int = self._perform(Write(self._fd, content))
-        return written
+        raise error_of(errno.EBADF)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if self.closed:
-            raise ValueError("I/O operation on closed file")
+        self._require_open()
         position: int = self._perform(Seek(self._fd, offset, whence))
         return position
 
     def tell(self) -> int:
         if self.closed:
-            raise ValueError("I/O operation on closed file")
+            raise ValueError(_CLOSED)
         if self._untouched:
             return 0
-        position: int = self._caller.perform(Seek(self._fd, 0, os.SEEK_CUR)) if self._is_own() else 0
+        position: int = self._caller.perform(Seek(self._fd, 0, os.SEEK_CUR)) if current() is self._caller else 0
         return position
 
     def truncate(self, size: int | None = None) -> int:
-        self._require("write", self._writable)
+        self._require_open()
+        if not self._writable:
+            raise io.UnsupportedOperation("File not open for writing")
         length = self.tell() if size is None else size
         self._perform(Truncate(self._fd, length))
         return length
@@ -127,20 +133,41 @@ class RawFile(io.RawIOBase):
         if self.closed:
             return
         self.closed = True
-        if self._closefd and self._is_own():
-            self._caller.perform(Close(self._fd))
+        caller = self._caller
+        if CURRENT.caller is caller and CURRENT.thread == get_ident() and self._closefd:
+            caller.perform(Close(self._fd))
 
-    def _is_own(self) -> bool:
-        return current() is self._caller
-
-    def _require(self, action: str, allowed: bool) -> None:
+    def _require_open(self) -> None:
         if self.closed:
-            raise ValueError("I/O operation on closed file")
-        if not allowed:
-            raise io.UnsupportedOperation(f"File not open for {'reading' if action == 'read' else 'writing'}")
+            raise ValueError(_CLOSED)
+
+    def _require_readable(self) -> None:
+        self._require_open()
+        if not self._readable:
+            raise io.UnsupportedOperation("File not open for reading")
 
     def _perform(self, operation: Any) -> Any:
         if current() is not self._caller:
             raise error_of(errno.EBADF)
         self._untouched = False
         return self._caller.perform(operation)
+
+
+def made(
+    caller: Caller, fd: int, name: Any, mode: str, readable: bool, writable: bool, closefd: bool, untouched: bool
+) -> RawFile:
+    """A raw file. ``mode`` is as ``FileIO`` shows it; ``untouched`` means that its position is known to be 0."""
+    raw = _new(RawFile)
+    raw.closed = False
+    raw._caller = caller
+    raw._fd = fd
+    raw.name = name
+    raw.mode = mode
+    raw._closefd = closefd
+    raw._readable = readable
+    raw._writable = writable
+    raw._untouched = untouched
+    return raw
+
+
+_new = RawFile.__new__

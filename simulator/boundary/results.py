@@ -28,7 +28,7 @@ class StatResult:
     n_fields = os.stat_result.n_fields
     n_sequence_fields = os.stat_result.n_sequence_fields
     n_unnamed_fields = os.stat_result.n_unnamed_fields
-    __match_args__ = os.stat_result.__match_args__  # type: ignore[attr-defined]
+    __match_args__ = os.stat_result.__match_args__
 
     def __init__(self, attributes: Attributes, caller: Caller) -> None:
         self._attributes = attributes
@@ -53,7 +53,7 @@ class StatResult:
     @property
     def st_nlink(self) -> int:
         attributes = self._attributes
-        self._caller.looked(attributes.inode, "links")
+        self._caller.looked(attributes, "links")
         return attributes.links
 
     @property
@@ -87,13 +87,13 @@ class StatResult:
     @property
     def st_mtime_ns(self) -> int:
         attributes = self._attributes
-        self._caller.looked(attributes.inode, "mtime")
+        self._caller.looked(attributes, "mtime")
         return attributes.modified
 
     @property
     def st_ctime_ns(self) -> int:
         attributes = self._attributes
-        self._caller.looked(attributes.inode, "ctime")
+        self._caller.looked(attributes, "ctime")
         return attributes.changed
 
     @property

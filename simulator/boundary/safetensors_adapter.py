@@ -21,8 +21,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.descriptors import open_at
 from simulator.boundary.dispatch import original_of
 from simulator.boundary.lazy_tensors import LazyTensors

@@ -15,8 +15,8 @@ from __future__ import annotations
 import signal
 from typing import Any, Final, NoReturn
 
-from simulator.boundary.calls import Simulated, refuse, refuse_call
 from simulator.boundary.caller import Caller
+from simulator.boundary.calls import Simulated, refuse, refuse_call
 
 
 def start_thread(caller: Caller, call: str) -> NoReturn:

@@ -18,8 +18,8 @@ import os
 import sys
 from typing import Any, Final
 
-from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.caller import Caller, current
+from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.descriptors import open_at
 from simulator.boundary.dispatch import original_of
 from simulator.boundary.paths import outside, place

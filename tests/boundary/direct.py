@@ -9,6 +9,7 @@ from typing import Any
 
 from simulator.boundary.caller import CURRENT
 from simulator.errors import Escape
+from simulator.filesystems.interface import Attributes
 from simulator.filesystems.posix.model import PosixModel
 from simulator.operations import Operation, Sleep
 
@@ -45,8 +46,8 @@ class DirectCaller:
     def clock(self) -> int:
         return self.now
 
-    def looked(self, inode: int, facet: str) -> None:
-        self.looks.append((inode, facet))
+    def looked(self, attributes: Attributes, facet: str) -> None:
+        self.looks.append((attributes.inode, facet))
 
     def stuck(self, where: str) -> None:
         raise AssertionError(where)
