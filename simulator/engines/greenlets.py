@@ -113,6 +113,9 @@ class GreenletExecutor:
             return self._view(process, operation)
         if self._detail:
             process.site = source_site()
+            for task, body in self._bodies.items():
+                if body is getcurrent():
+                    task.site = process.site
         CURRENT.caller = None
         try:
             value, error = self._hub.switch(operation)
