@@ -84,18 +84,21 @@ class Experiment:
         """An in-process engine for one attempt."""
         return greenlet_engine(filesystem, self.ranks(), attempt=attempt, detail=detail)
 
-    def judge(self, filesystem: Filesystem) -> Judge:
-        """A judge for one run."""
+    def judge(
+        self, filesystem: Filesystem, verdicts: Verdicts | None = None, when: Callable[[Engine], bool] | None = None
+    ) -> Judge:
+        """A judge for one run; with ``verdicts`` of its own where those of the model do not hold."""
         return Judge(
             filesystem,
             root=ROOT,
             nodes=self.scenario.cluster.nodes,
             world_size=self.scenario.cluster.world_size,
-            verdicts=self.verdicts,
+            verdicts=verdicts or self.verdicts,
             bound=self.bound,
             checks=self.checks,
             judged=self.scenario.invariants,
             instants=self.scenario.faults.job_death,
+            when=when,
         )
 
     def learn(self, scheduler: Scheduler) -> None:

@@ -14,7 +14,7 @@ from simulator.engines.interface import Ending, Engine, Step
 from simulator.engines.watchdog import Stuck, watchdog
 from simulator.faults import ErrorRule
 from simulator.filesystems import Filesystem
-from simulator.invariants import Judge, Violation
+from simulator.invariants import Violation
 from simulator.operations import Operation
 from simulator.scenario import Budgets
 from simulator.tape import Address, Tape
@@ -49,6 +49,25 @@ class Scheduler(Protocol):
 
     def choose(self, frontier: Frontier, last: int) -> int:
         """One of the sorted tasks in ``frontier.ready``. ``last`` is the task that went last, -1 at the start."""
+        ...
+
+
+class Judge(Protocol):
+    """Says whether what happens violates something. One instance serves one run."""
+
+    excused: bool
+    """Set when a fault has struck: what the survivors raise, and that they wait for the dead, is not judged then."""
+
+    def begin(self) -> None:
+        """A new attempt of the run starts."""
+        ...
+
+    def observe(self, engine: Engine) -> Violation | None:
+        """Judge the instant after a step."""
+        ...
+
+    def finish(self, engine: Engine, *, died: bool) -> Violation | None:
+        """Judge the end of an attempt."""
         ...
 
 

@@ -53,7 +53,11 @@ class Judge:
     """Holds what has been promised so far (the newest step whose save returned everywhere) and what was seen.
 
     ``judged`` are the names of the invariants that count (None: all of them). With ``instants``, what a restart would
-    find is judged after every step, as if the job died there; without, only when an attempt has ended.
+    find is judged after every step, as if the job died there; without, only when an attempt has ended. ``when`` picks
+    some of these instants, where looking is dear.
+
+    ``milestones`` are the instants (attempt, steps done) at which a restart would for the first time have resumed from
+    a newer step than before: what judging ``keep`` at a later instant has to know.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Judge:
         checks: Sequence[Check] = (),
         judged: Collection[str] | None = None,
         instants: bool = True,
+        when: Callable[[Engine], bool] | None = None,
     ) -> None:
         self._filesystem: Any = filesystem
         self._root = root
@@ -79,6 +84,8 @@ class Judge:
         self._final = [check for check in checks if getattr(check, "judged_at_end", False)]
         self._judged = judged
         self._instants = instants
+        self._when = when
+        self.milestones: list[tuple[int, int]] = []
         self._digest = -1
         self._promised = 0
         self._restorable = 0
@@ -114,12 +121,15 @@ class Judge:
                 return Violation("agree", f"the ranks resumed from different checkpoints: {said}")
         if self._verdicts is None and not self._always:
             return None
-        digest = self._filesystem.digest()
-        if engine.saved != self._saved_seen:
+        promised = engine.saved != self._saved_seen
+        if promised:
             self._saved_seen = dict(engine.saved)
             if len(engine.saved) == self._world_size:
                 self._promised = max(self._promised, min(engine.saved.values()))
-        elif digest == self._digest:
+        if self._when is not None and not self._when(engine):
+            return None
+        digest = self._filesystem.digest()
+        if digest == self._digest and not promised:
             return None
         self._digest = digest
         return (self._restart(engine) if self._instants else None) or self._user(self._always, engine)
@@ -159,7 +169,9 @@ class Judge:
             return seen.problem
         step = seen.step
         if step is not None:
-            self._restorable = max(self._restorable, step)
+            if step > self._restorable:
+                self._restorable = step
+                self.milestones.append((engine.attempt, len(engine.steps)))
         elif self._restorable:
             return Violation(
                 "keep",
