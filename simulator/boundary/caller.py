@@ -10,6 +10,7 @@ from _thread import get_ident
 from random import Random
 from typing import Any, Protocol
 
+from simulator.filesystems.interface import Attributes
 from simulator.operations import Operation
 
 
@@ -48,8 +49,8 @@ class Caller(Protocol):
         """The rank's own clock in nanoseconds since the epoch: moved by its operations, sleeps and collectives."""
         ...
 
-    def looked(self, inode: int, facet: str) -> None:
-        """The rank's code has looked at an inode's ``mtime``, ``ctime`` or ``links`` in a stat result."""
+    def looked(self, attributes: Attributes, facet: str) -> None:
+        """The rank's code has looked at the ``mtime``, the ``ctime`` or the ``links`` of what a stat gave."""
         ...
 
     def stuck(self, where: str) -> None:

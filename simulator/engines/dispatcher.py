@@ -11,12 +11,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from simulator.engines.collectives import Meetings, Mismatch
-from simulator.engines.interface import Ending, Step, Strike
+from simulator.engines.collectives import Meetings, Mismatch, Release
+from simulator.engines.interface import Effects, Ending, Step, Strike
 from simulator.engines.process import SimulatedProcess
 from simulator.errors import CannotDo
-from simulator.filesystems import Filesystem, WouldBlock
-from simulator.operations import Close, Collective, Join, Lock, Operation, Sleep
+from simulator.filesystems import Attributes, Filesystem, WouldBlock
+from simulator.operations import (
+    Close,
+    Collective,
+    Join,
+    Lock,
+    Mode,
+    Operation,
+    Sleep,
+    change_time,
+    links,
+    modification_time,
+)
 
 Outcome = tuple[Any, BaseException | None]
 """What an operation gave, or what it raised."""
@@ -25,6 +36,8 @@ _TICK = 1_000
 """What an operation takes when no costs are charged, in nanoseconds: time then only tells the order."""
 
 _FREES_LOCKS = frozenset({Close, Lock})
+_READ_BY = {"mtime": (modification_time,), "ctime": (modification_time, change_time), "links": (links,)}
+"""What a look at a facet of an inode reads."""
 
 
 class ProcessDied(Exception):
@@ -35,11 +48,13 @@ class Task:
     """One thread of control of a rank.
 
     ``run`` gives it an outcome and lets it run to its next operation, which it returns; None when the task has ended,
-    with ``value`` or ``error`` set. ``refused`` counts grants that a file lock turned down.
+    with ``value`` or ``error`` set. ``refused`` counts grants that a file lock turned down. ``effects`` is where it is
+    recorded what its code does now: with its latest step, at first with none.
     """
 
     __slots__ = (
         "count",
+        "effects",
         "error",
         "finished",
         "joiners",
@@ -58,6 +73,7 @@ class Task:
         self.number = number
         self.process = process
         self.count = 0
+        self.effects = Effects()
         self.refused = 0
         self.retried = False
         self.finished = False
@@ -97,6 +113,7 @@ class Dispatcher:
         self.saved: dict[int, int] = {}
         self.resumed: dict[int, tuple[int, str]] = {}
         self.looks: list[tuple[int, int, str]] = []
+        self.record_effects = False
         self.changed_at = 0
         self.strike: Strike | None = None
         self._executor = executor
@@ -106,6 +123,8 @@ class Dispatcher:
         self._meetings = Meetings()
         self._waiting: dict[int, Operation] = {}
         self._locked: list[int] = []
+        self._released: dict[int, Release] = {}
+        self._running: Effects | None = None
         self._runnable: deque[tuple[Task, Any, BaseException | None]] = deque()
 
     # -- the engine's interface ---------------------------------------------------------------------------------
@@ -113,6 +132,8 @@ class Dispatcher:
     def add(self, task: Task) -> None:
         """A task that begins with the next ``start``, ``grant`` or ``kill``."""
         self._tasks[task.number] = task
+        if self._running is not None:
+            self._running.started.append(task.number)
         self._runnable.append((task, None, None))
 
     def start(self) -> None:
@@ -124,6 +145,11 @@ class Dispatcher:
         actor = self._tasks[task]
         operation = self.pending[task]
         process = actor.process
+        if task in self._released:
+            self._forget(task)
+            self._resume(actor, operation, self._released.pop(task))
+            self._settle()
+            return
         value: Any = None
         error: OSError | None = None
         if self.strike is not None and not actor.retried:
@@ -131,6 +157,9 @@ class Dispatcher:
             if process.dead:
                 self._settle()
                 return
+        if self.record_effects:
+            actor.effects = Effects()
+            self._record(actor.effects)
         if error is not None:
             process.time += _TICK
         elif type(operation) is Sleep:
@@ -141,7 +170,10 @@ class Dispatcher:
             try:
                 value = self.filesystem.perform(process.number, operation, now)
             except WouldBlock:
+                process.time -= _TICK
                 self._park(actor, operation)
+                if self.record_effects:
+                    self._record(None)
                 return
             except ProcessDied as death:
                 self._lose(process, death)
@@ -149,8 +181,7 @@ class Dispatcher:
                 return
             except OSError as refusal:
                 error = refusal
-        self.steps.append(Step(task, process.rank, actor.count, operation, value, error, actor.site))
-        actor.count += 1
+        self._note(actor, operation, value, error)
         actor.retried = False
         if self._locked and type(operation) in _FREES_LOCKS:
             self._unpark()
@@ -197,14 +228,33 @@ class Dispatcher:
     def record_save(self, rank: int, step: int) -> None:
         """The save of ``step`` has returned on this rank."""
         self.saved[rank] = step
+        if self._running is not None:
+            self._running.saved.append((rank, step))
 
     def record_resume(self, rank: int, step: int, name: str) -> None:
         """The rank has resumed from the checkpoint of that name and step."""
         self.resumed[rank] = (step, name)
+        if self._running is not None:
+            self._running.resumed.append((rank, step, name))
 
-    def record_look(self, inode: int, facet: str) -> None:
-        """Somebody read an mtime, a ctime or a link count, after the operation that was carried out last."""
-        self.looks.append((len(self.steps) - 1, inode, facet))
+    def record_look(self, rank: int, attributes: Attributes, facet: str) -> None:
+        """The rank read the ``mtime``, the ``ctime`` or the ``links`` of what one of its stats gave."""
+        steps = self.steps
+        for position in range(len(steps) - 1, -1, -1):
+            step = steps[position]
+            if step.rank == rank and (step.value is attributes or step.value == attributes):
+                break
+        else:
+            position = -1  # A judgement's stat: no step.
+        self.looks.append((position, attributes.inode, facet))
+        effects = steps[position].effects if position >= 0 else None
+        if effects is not None:
+            effects.accesses += [(thing(attributes.inode), Mode.READ) for thing in _READ_BY[facet]]
+
+    def record_local(self, rank: int, operation: Operation) -> None:
+        """The rank has done an operation that is no scheduling point."""
+        if self._running is not None:
+            self._running.local.append((rank, operation))
 
     def abort(self, error: CannotDo) -> None:
         """End the run with this error; the first one counts."""
@@ -220,6 +270,8 @@ class Dispatcher:
             task, value, error = runnable.popleft()
             if task.process.dead:
                 continue
+            if self.record_effects:
+                self._record(task.effects)
             try:
                 operation = task.run((value, error))
             except ProcessDied as death:
@@ -234,10 +286,14 @@ class Dispatcher:
             elif type(operation) is Join:
                 self._join(task, operation)
             else:
-                number = task.number
-                if number not in self.pending:
-                    insort(self.ready, number)
-                self.pending[number] = operation
+                self._offer(task.number, operation)
+        if self.record_effects:
+            self._record(None)
+
+    def _record(self, effects: Effects | None) -> None:
+        """What happens from now on belongs to these effects."""
+        self._running = effects
+        self.filesystem.accesses = None if effects is None else effects.accesses  # type: ignore[attr-defined]
 
     def _finish(self, task: Task) -> None:
         task.finished = True
@@ -245,15 +301,18 @@ class Dispatcher:
         process = task.process
         rank = process.rank
         if task.number == rank:
+            task.effects.finished.append(rank)
             self.endings[rank] = Ending(rank, task.value, task.error)
             if task.error is not None:
                 self.failed.append(rank)
         # A process ends when the last of its threads does, not before.
         if not process.spawned or all(each.finished for each in self._tasks_of(process)):
+            task.effects.released.append(rank)
             self.filesystem.release(process.number)
             if self._locked:
                 self._unpark()
         for joiner in task.joiners:
+            joiner.effects = task.effects
             self._complete(joiner, Join(task.number), task.value, task.error)
 
     def _lose(self, process: SimulatedProcess, death: ProcessDied) -> None:
@@ -290,8 +349,13 @@ class Dispatcher:
             return
         for release in released:
             member = self._tasks[release.task]
-            member.process.time = max(member.process.time, release.time)
-            self._complete(member, self._waiting[release.task], release.value, release.error)
+            waited = self._waiting.pop(release.task)
+            if member.process.spawned:
+                # It shares its memory with other tasks, so when it goes on is a choice.
+                self._released[release.task] = release
+                self._offer(release.task, waited)
+            else:
+                self._resume(member, waited, release)
 
     def _tasks_of(self, process: SimulatedProcess) -> list[Task]:
         last = process.rank + self.world_size * process.spawned
@@ -306,11 +370,24 @@ class Dispatcher:
             self._waiting[task.number] = operation
             awaited.joiners.append(task)
 
+    def _resume(self, task: Task, operation: Operation, release: Release) -> None:
+        """Let a task go on from a collective."""
+        task.process.time = max(task.process.time, release.time)
+        if self.record_effects:
+            task.effects = Effects()
+        self._complete(task, operation, release.value, release.error)
+
     def _complete(self, task: Task, operation: Operation, value: Any, error: BaseException | None) -> None:
         self._waiting.pop(task.number, None)
-        self.steps.append(Step(task.number, task.process.rank, task.count, operation, None, None, task.site))
-        task.count += 1
+        self._note(task, operation, None, None)
         self._runnable.append((task, value, error))
+
+    def _note(self, task: Task, operation: Operation, value: Any, error: OSError | None) -> None:
+        """The operation has been carried out: the task's next step."""
+        effects = task.effects if self.record_effects and type(operation) is not Join else None
+        step = Step(task.number, task.process.rank, task.count, operation, value, error, task.site, effects)
+        self.steps.append(step)
+        task.count += 1
 
     def _park(self, task: Task, operation: Operation) -> None:
         self._forget(task.number)
@@ -322,10 +399,15 @@ class Dispatcher:
     def _unpark(self) -> None:
         for number in self._locked:
             operation = self._waiting.pop(number, None)
-            if operation is not None and number not in self.pending:
-                insort(self.ready, number)
-                self.pending[number] = operation
+            if operation is not None:
+                self._offer(number, operation)
         self._locked.clear()
+
+    def _offer(self, number: int, operation: Operation) -> None:
+        """The task can be granted this operation from now on."""
+        if number not in self.pending:
+            insort(self.ready, number)
+        self.pending[number] = operation
 
     def _forget(self, number: int) -> None:
         self._waiting.pop(number, None)

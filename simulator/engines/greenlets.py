@@ -149,11 +149,12 @@ def greenlet_engine(
     filesystem: Filesystem, ranks: RankPrograms, *, attempt: int = 0, viewer: bool = False, detail: bool = False
 ) -> Dispatcher:
     """An engine in this process, for one attempt of a job."""
-    executor = GreenletExecutor(
-        lambda process, operation: filesystem.perform(process.number, operation, process.time),
-        viewer=viewer,
-        detail=detail,
-    )
+
+    def perform_local(process: SimulatedProcess, operation: Operation) -> Any:
+        engine.record_local(process.rank, operation)
+        return filesystem.perform(process.number, operation, process.time)
+
+    executor = GreenletExecutor(perform_local, viewer=viewer, detail=detail)
     processes = [ranks.process(executor, rank, attempt) for rank in range(ranks.world_size)]
     engine = executor.journal = Dispatcher(filesystem, executor, processes, attempt)
     for process in processes:

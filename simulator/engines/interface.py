@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from simulator.operations import Operation
+from simulator.operations import Access, Operation
 from simulator.rank import Rank
 
 if TYPE_CHECKING:
@@ -20,6 +20,24 @@ Strike = Callable[[int, int, Operation], OSError | None]
 """(task, n, operation): asked before the n-th operation of a task. May kill ranks; gives the error to fail with."""
 
 
+class Effects(msgspec.Struct, gc=False):
+    """What a step did beside its result; recorded only for those who ask (``Engine.record_effects``).
+
+    ``accesses`` is what it touched, and what the code that ran after it touched until the next operation of its task.
+    ``local`` are the operations of that code that are no scheduling points, with their ranks; ``started`` the
+    background tasks that it started; ``saved`` and ``resumed`` what its ranks noted; ``finished`` the ranks whose main
+    task ended, ``released`` those whose process did.
+    """
+
+    accesses: list[Access] = []
+    local: list[tuple[int, Operation]] = []
+    started: list[int] = []
+    saved: list[tuple[int, int]] = []
+    resumed: list[tuple[int, int, str]] = []
+    finished: list[int] = []
+    released: list[int] = []
+
+
 class Step(msgspec.Struct, gc=False):
     """One operation as it was carried out: the raw form of a trace's event."""
 
@@ -30,6 +48,7 @@ class Step(msgspec.Struct, gc=False):
     value: Any = None
     error: OSError | None = None
     site: str | None = None
+    effects: Effects | None = None
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -50,7 +69,8 @@ class Engine(Protocol):
 
     ``saved`` is the newest step whose save returned, by rank; ``resumed`` the step and name that a rank resumed from.
     ``failed`` are the ranks that raised, in order; ``mismatch`` is set when ranks disagree about a collective.
-    ``looks`` are (position in steps, inode, facet) of each look at an mtime, a ctime or a link count.
+    ``looks`` are (position in steps of the stat that gave it, inode, facet) of each look at an mtime, a ctime or a link
+    count. With ``record_effects`` each step is given its ``Effects``.
     """
 
     @property
@@ -70,6 +90,7 @@ class Engine(Protocol):
     saved: dict[int, int]
     resumed: dict[int, tuple[int, str]]
     looks: list[tuple[int, int, str]]
+    record_effects: bool
     strike: Strike | None
     world_size: int
     attempt: int

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from simulator.engines.frames import SIMULATOR
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, Escape
+from simulator.filesystems import Attributes
 from simulator.operations import Operation
 
 EPOCH = 1_767_225_600_000_000_000
@@ -32,8 +33,8 @@ class Journal(Protocol):
         """The rank has resumed from the checkpoint of that name and step."""
         ...
 
-    def record_look(self, inode: int, facet: str) -> None:
-        """Somebody read an mtime, a ctime or a link count, after the operation that was carried out last."""
+    def record_look(self, rank: int, attributes: Attributes, facet: str) -> None:
+        """The rank read the ``mtime``, the ``ctime`` or the ``links`` of what one of its stats gave."""
         ...
 
     def abort(self, error: CannotDo) -> None:
@@ -161,9 +162,9 @@ class SimulatedProcess:
         if not self.dead:
             self._host.journal.record_resume(self.rank, step, name)
 
-    def looked(self, inode: int, facet: str) -> None:
-        """Somebody read an mtime, a ctime or a link count: attributed to the operation that was carried out last."""
-        self._host.journal.record_look(inode, facet)
+    def looked(self, attributes: Attributes, facet: str) -> None:
+        """The rank read the ``mtime``, the ``ctime`` or the ``links`` of what one of its stats gave."""
+        self._host.journal.record_look(self.rank, attributes, facet)
 
     def stuck(self, where: str) -> None:
         """The wall time is used up while this rank runs at ``file:line``."""

@@ -37,7 +37,7 @@ from simulator.engines.programs import RankPrograms
 from simulator.engines.transfer import SentError, packed, sendable, unpacked
 from simulator.engines.watchdog import watchdog
 from simulator.errors import CannotDo
-from simulator.filesystems import RealDirectory, WouldBlock
+from simulator.filesystems import Attributes, RealDirectory, WouldBlock
 from simulator.operations import Extent, Join, Operation, Read
 
 Note = tuple[Any, ...]
@@ -128,9 +128,9 @@ class _Worker:
         """See ``process.Journal``."""
         self._notes.append(("record_resume", rank, step, name))
 
-    def record_look(self, inode: int, facet: str) -> None:
+    def record_look(self, rank: int, attributes: Attributes, facet: str) -> None:
         """See ``process.Journal``."""
-        self._notes.append(("record_look", inode, facet))
+        self._notes.append(("record_look", rank, attributes, facet))
 
     def abort(self, error: CannotDo) -> None:
         """See ``process.Journal``."""

@@ -48,6 +48,9 @@ def glance(
 ) -> Glance:
     """Run ``program`` on every rank at once, without interleaving, on the file system as it is now."""
     mark = filesystem.mark() if hasattr(filesystem, "mark") else None
+    accesses = getattr(filesystem, "accesses", None)
+    if accesses is not None:
+        filesystem.accesses = None  # type: ignore[attr-defined]
     caller = CURRENT.caller
     ranks = RankPrograms((program,) * world_size, nodes, root, fresh_states)
     engine = greenlet_engine(filesystem, ranks, attempt=attempt, viewer=True)
@@ -59,6 +62,8 @@ def glance(
         CURRENT.caller = caller
         if mark is not None:
             filesystem.rollback(mark)  # type: ignore[attr-defined]
+        if accesses is not None:
+            filesystem.accesses = accesses  # type: ignore[attr-defined]
 
 
 class World:
