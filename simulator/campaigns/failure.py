@@ -7,7 +7,8 @@ from simulator.campaigns.minimise import minimise
 from simulator.campaigns.result import Failure
 from simulator.engines.canonical import event_of
 from simulator.engines.interface import Ending
-from simulator.experiment import Experiment
+from simulator.experiment import ROOT, Experiment
+from simulator.invariants.violation import text_of
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
 from simulator.trace import AttemptTrace, Event, Trace, Verdict, digest_of, software_versions
@@ -66,4 +67,4 @@ def _events(attempts: list[AttemptTrace]) -> list[list[Event]]:
 def _ended(ending: Ending) -> str:
     if ending.killed:
         return "killed"
-    return "returned" if ending.error is None else f"raised {type(ending.error).__name__}: {ending.error}"
+    return "returned" if ending.error is None else f"raised {text_of(ending.error, ROOT)}"
