@@ -37,6 +37,22 @@ def strategy_class(name: str) -> type[Any]:
     return loaded
 
 
+def summary(name: str) -> str:
+    """What a strategy says of itself in one sentence: the first paragraph of its module's text, or of its class's."""
+    loaded = strategy_class(name)
+    module = sys.modules.get(loaded.__module__)
+    text = getattr(module, "__doc__", None) or loaded.__doc__ or ""
+    return " ".join(text.strip().split("\n\n")[0].replace("``", "").split())
+
+
+def options(name: str) -> dict[str, Any]:
+    """The options that a strategy's constructor takes, each with its default (None where it has none)."""
+    return {
+        parameter.name: None if parameter.default is parameter.empty else parameter.default
+        for parameter in inspect.signature(strategy_class(name)).parameters.values()
+    }
+
+
 def factory(name: str, options: Mapping[str, Any]) -> Callable[[], Any]:
     """A function that makes a fresh instance. Raises UsageError for an option that the constructor does not take."""
     loaded = strategy_class(name)
