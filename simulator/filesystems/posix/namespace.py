@@ -186,6 +186,9 @@ def create(tree: Tree, rank: int, directory: Inode, name: str, mode: int, now: i
     inode = Inode(new_inode_number(tree, rank), mode, now, gid, text)
     _change_directory(tree, directory, name, now)
     put(tree, directory, name, inode)
+    if tree.accesses is not None:
+        # Nobody can know the inode yet, but when it was made may be compared with when another one was.
+        tree.accesses.append((modification_time(inode.number), UPDATE))
     return inode
 
 
