@@ -11,7 +11,7 @@ import builtins
 import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -98,8 +98,10 @@ class InTestRank:
 class Job:
     """One attempt of a job. ``kill``: (rank, its n-th call, how many calls the others still do before they end too).
 
-    ``seed``: None lets a rank run until it has to wait; otherwise each call may be another rank's turn. ``observe`` is
-    called after every change, on behalf of nobody. ``log`` holds (rank, call, first argument) of every call.
+    ``seed``: None lets a rank run until it has to wait; with an even seed each call is anybody's turn, with an odd one
+    the ranks have an order of precedence that changes now and then, since some races need one rank to do a lot while
+    another stands still. ``observe`` is called after every change, on behalf of nobody. ``log`` holds (rank, call,
+    arguments) of every call.
     """
 
     def __init__(
@@ -123,8 +125,12 @@ class Job:
         self.results: dict[int, Any] = {}
         self.errors: dict[int, Exception] = {}
         self.died = False
-        self.log: list[tuple[int, str, Any]] = []
+        self.log: list[tuple[int, str, tuple[Any, ...]]] = []
         self._random = Random(seed) if seed is not None else None
+        self._ordered = bool((seed or 0) % 2)
+        self._precedence = list(range(self.world_size))
+        if self._random is not None:
+            self._random.shuffle(self._precedence)
         self._kill = kill
         self._changed = True
         self._observe = observe
@@ -152,7 +158,7 @@ class Job:
             self.died = any(rank.dead for rank in self.ranks)
             for rank, body in zip(self.ranks, self._greenlets, strict=True):
                 rank.dead = rank.dead or not body.dead
-                if not body.dead:
+                with suppress(Death):  # one that had not begun throws it back
                     body.throw(Death)
         return self
 
@@ -172,7 +178,7 @@ class Job:
                 rank.dead = True
         if rank.dead:
             raise Death
-        self.log.append((rank.index, name, arguments[0] if arguments else None))
+        self.log.append((rank.index, name, arguments))
         self._changed = self._changed or name in CHANGES
 
     def of_current(self) -> InTestRank | None:
@@ -186,7 +192,9 @@ class Job:
 
     def _next(self, ready: list[int], last: int) -> int:
         if self._random is not None:
-            return self._random.choice(ready)
+            if not self._ordered or self._random.random() < 0.05:
+                self._random.shuffle(self._precedence)
+            return next(rank for rank in self._precedence if rank in ready)
         return last if last in ready else next((rank for rank in ready if rank > last), ready[0])
 
     def _body(self, rank: InTestRank, program: Callable[[InTestRank], Any]) -> Callable[[], None]:

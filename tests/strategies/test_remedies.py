@@ -42,7 +42,7 @@ def assert_nothing_is_left_over(training: Training) -> None:
 def test_at_every_instant_of_any_interleaving_a_restart_would_find_a_whole_checkpoint(
     tmp_path: Path, remedy: str, nodes: int, ranks_per_node: int, layout: str
 ) -> None:
-    for seed in (None, *range(5)):
+    for seed in (None, *range(3)):
         root = tmp_path / str(seed)
         root.mkdir()
         training = Training(root, REMEDIES[remedy], layout=layout, nodes=nodes, ranks_per_node=ranks_per_node,
@@ -173,7 +173,7 @@ def test_a_manifest_keeps_a_damaged_file_from_being_taken_for_good(tmp_path: Pat
 def test_an_unchanged_shard_is_written_once(tmp_path: Path, hard_links: bool) -> None:
     training = Training(tmp_path, lambda: Incremental(hard_links=hard_links), keep=2, frozen=True)
     job = training.run(4)
-    written = [path for _, call, path in job.log if call == "write"]
+    written = [arguments[0] for _, call, arguments in job.log if call == "write"]
     assert sum("frozen" in str(path) for path in written) == 1
     assert sum("model.safetensors" in str(path) for path in written) == 4
     assert len(training.copies()["frozen.safetensors"]) == (2 if hard_links else 1)
