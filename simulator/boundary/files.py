@@ -1,7 +1,8 @@
 """``open``: C's buffered and text files over a raw file of the rank, in the way that ``io.open`` builds them.
 
-Two deviations from CPython, so that an open is one operation and not four: no fstat, isatty or lseek follows it, and
-hence a directory that is opened for reading is refused by the first read and not by the open.
+One deviation from CPython, so that an open is one operation and not four: no fstat, isatty or lseek follows it. Hence
+a directory that is opened for reading is refused by the first read (IsADirectoryError with the path) and not by the
+open, and the buffer has the default size, whatever block size the file system prefers.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from posixpath import normpath, realpath
+from posixpath import realpath
 from stat import S_ISDIR
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ def getcwdb(caller: Caller) -> bytes:
 
 
 def chdir(caller: Caller, path: Any) -> None:
-    """As ``os.chdir``. A current directory that is a symbolic link keeps the link's name here."""
+    """As ``os.chdir``. To know the directory's physical path, as getcwd(2) gives it, its links are read one by one."""
     if isinstance(path, int):
         refuse_call(caller, "os.chdir", path)
     where, at = target(caller, path)
@@ -41,8 +41,7 @@ def chdir(caller: Caller, path: Any) -> None:
     if not S_ISDIR(mode):
         raise error_of(errno.ENOTDIR, path)
     text = as_text(path)
-    whole = text if text.startswith("/") else f"{caller.cwd}/{text}"
-    caller.cwd = realpath(whole) if ".." in whole.split("/") else normpath(whole)
+    caller.cwd = realpath(text if text.startswith("/") else f"{caller.cwd}/{text}")
 
 
 def fchdir(caller: Caller, fd: Any) -> None:

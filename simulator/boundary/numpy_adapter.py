@@ -12,12 +12,12 @@ from typing import Any, Final
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated
 from simulator.boundary.dispatch import original_of
-from simulator.boundary.raw_file import RawFile
+from simulator.boundary.raw_file import is_simulated
 
 
 def is_real_file(caller: Caller, f: Any) -> bool:
     """As ``isfileobj``: whether C may use the file's descriptor. Not one of a simulated file."""
-    if type(getattr(f, "raw", f)) is RawFile:
+    if is_simulated(f):
         return False
     name = "numpy.lib._format_impl" if "numpy.lib._format_impl" in sys.modules else "numpy.lib.format"
     return bool(original_of(sys.modules[name].isfileobj)(f))

@@ -150,7 +150,11 @@ class RawFile(io.RawIOBase):
         if current() is not self._caller:
             raise error_of(errno.EBADF)
         self._untouched = False
-        return self._caller.perform(operation)
+        try:
+            return self._caller.perform(operation)
+        except IsADirectoryError as error:
+            error.filename = self.name
+            raise
 
 
 def made(
@@ -171,3 +175,9 @@ def made(
 
 
 _new = RawFile.__new__
+
+
+def is_simulated(file: Any) -> bool:
+    """Whether a file object, buffered or text perhaps, stands on a simulated descriptor."""
+    file = getattr(file, "buffer", file)
+    return type(getattr(file, "raw", file)) is RawFile

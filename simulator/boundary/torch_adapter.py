@@ -8,7 +8,8 @@ close. Reproduced here with the writer over a Python object, and these differenc
 - the records in the archive lie under ``archive/``, not under the file's name without suffix, as always when torch
   writes to a Python object; ``torch.load`` does not mind.
 
-``torch.load(path)`` opens the path in Python; only ``mmap=True`` goes past it, and is refused.
+``torch.load(path)`` opens the path in Python; only ``mmap=True`` goes past it, and is refused. What C++ opens itself
+(``torch.jit.save``, ``torch.UntypedStorage.from_file``) is not adapted: it fails, since the root is on no real disk.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.descriptors import open_at
 from simulator.boundary.dispatch import original_of
 from simulator.boundary.paths import outside, place
+from simulator.boundary.raw_file import is_simulated
 from simulator.boundary.writing import FileBuffer
 from simulator.operations import Close, Seek
 
@@ -152,6 +154,16 @@ def load(caller: Caller, f: Any, *arguments: Any, mmap: bool | None = None, **ke
     return original(f, *arguments, mmap=mmap, **keywords)
 
 
+def should_read_directly(caller: Caller, f: Any) -> bool:
+    """As torch asks before C reads or writes a file's descriptor (the format before 1.6): not that of a simulated one.
+
+    Torch then calls the file's own methods, so small pieces are buffered that C would write one by one.
+    """
+    if is_simulated(f):
+        return False
+    return bool(original_of(sys.modules["torch.serialization"]._should_read_directly)(f))
+
+
 def from_file(caller: Caller, filename: Any, *arguments: Any, **keywords: Any) -> Any:
     """As ``torch.from_file``, which must not map a simulated file into memory."""
     if place(caller, filename)[0] is not None:
@@ -164,6 +176,10 @@ def _maps_by_default() -> bool:
     return bool(config is not None and config.load.mmap)
 
 
-FUNCTIONS: Final[dict[str, Simulated]] = {"torch.serialization:load": load, "torch:from_file": from_file}
+FUNCTIONS: Final[dict[str, Simulated]] = {
+    "torch.serialization:load": load,
+    "torch.serialization:_should_read_directly": should_read_directly,
+    "torch:from_file": from_file,
+}
 
 CLASSES: Final[dict[str, Simulated]] = {"torch._C:PyTorchFileWriter": file_writer}
