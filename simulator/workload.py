@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from simulator import forms, layouts
@@ -20,6 +21,7 @@ class BoundWorkload:
         self.best = workload.best
         self.specs = layouts.files_of(workload, scenario.cluster)
         self._forms: dict[str, Form] = {}
+        self._patterns: dict[str, re.Pattern[str]] = {}
         self._form_name = workload.form
         self._written: list[list[ShardSpec]] = [[] for _ in range(world_size)]
         self._read_by_all: list[ShardSpec] = []
@@ -42,9 +44,35 @@ class BoundWorkload:
         specs = (*self._read_by_all, *self._read_by[rank])
         return State(step, [self._shard(spec, step) for spec in specs], self.keep)
 
+    def to_check(self, rank: int, step: int) -> list[Shard]:
+        """What ``rank`` looks at to tell whether a checkpoint is whole: what it loads, and what it wrote for nobody.
+
+        A gathered model under ZeRO is not read on resume, yet a checkpoint without it is not what was saved.
+        """
+        unread = [spec for spec in self._written[rank] if spec.readers == ()]
+        return [*self.to_load(rank, step).shards, *(self._shard(spec, step) for spec in unread)]
+
     def expected(self, spec: ShardSpec, step: int) -> Stamp:
         """What the content of a file must be in a checkpoint of ``step``."""
         return Stamp(spec.name, step if spec.changes else 0)
+
+    def identify(self, path: str) -> Stamp | None:
+        """What the file at ``path`` holds, if its name is that of a checkpoint's file and its content is whole."""
+        for spec in self.specs:
+            if self.pattern(spec).search(path):
+                try:
+                    return self._form(spec.role).read(path, spec.name, spec.size)
+                except (OSError, ValueError, EOFError):
+                    return None
+        return None
+
+    def pattern(self, spec: ShardSpec) -> re.Pattern[str]:
+        """Finds the paths of this file, in whichever checkpoint."""
+        pattern = self._patterns.get(spec.name)
+        if pattern is None:
+            text = re.escape(spec.name).replace(r"\{step\}", r"\d+")
+            pattern = self._patterns[spec.name] = re.compile(f"(?:^|/){text}$")
+        return pattern
 
     def fresh_for(self, rank: int) -> Callable[[int], State]:
         """``to_load`` of one rank, as its ``fresh_state``."""

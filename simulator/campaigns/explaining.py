@@ -9,6 +9,7 @@ invariant is the explanation. Nothing is claimed that was not run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -61,16 +62,23 @@ def explain(experiment: Experiment, failing: Run) -> Explanation:
     steps = failing.attempts[attempt].steps
     for first, second in _candidates(failing, attempt):
         flipped = experiment.run(_Flipped(failing, attempt, first, second), failing.tape)
-        if flipped.violation is None and flipped.incomplete is None and _came_first(flipped, attempt, steps, first, second):
-            return Explanation(
-                attempt, first, second, "The same run with B before A passes, every invariant judged."
-            )
+        if (
+            flipped.violation is None
+            and flipped.incomplete is None
+            and _came_first(flipped, attempt, steps, first, second)
+        ):
+            return Explanation(attempt, first, second, "The same run with B before A passes, every invariant judged.")
     faults = [text for _, text in failing.attempts[attempt].faults]
     if faults:
         without = experiment.run(TapeReplay(failing.tape), _without_faults(failing.tape))
         if without.violation is None:
-            return Explanation(attempt, None, None, "", f"The fault decides ({'; '.join(faults)}): without it the same "
-                                                        "schedule passes.")
+            return Explanation(
+                attempt,
+                None,
+                None,
+                "",
+                f"The fault decides ({'; '.join(faults)}): without it the same schedule passes.",
+            )
     return Explanation(attempt, None, None, "", "No single pair of operations was found whose order decides it.")
 
 
@@ -83,10 +91,8 @@ def footprints(steps: Sequence[Step]) -> list[Footprint]:
             result.append(())
             continue
         model.accesses = []
-        try:
+        with suppress(OSError):
             model.perform(step.rank, step.operation, (position + 1) * 1000)
-        except OSError:
-            pass
         result.append(tuple(model.accesses or ()))
     return result
 

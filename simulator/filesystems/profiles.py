@@ -26,8 +26,8 @@ _PROFILES: dict[str, Callable[[], Any]] = {"local": _posix, "shared": _posix, "p
 def by_profile(name: str) -> Any:
     """An empty file system of a profile. Raises UsageError for an unknown name.
 
-    ``local``: the disk of one machine. ``shared``: one strongly consistent tree for all nodes. Both are the POSIX model;
-    they differ only once nodes have views of their own. ``pyfakefs``: the same interface on another implementation.
+    ``local``: the disk of one machine. ``shared``: one strongly consistent tree for all nodes. Both are the POSIX
+    model; they differ only once nodes have views of their own. ``pyfakefs``: the same interface on another implementation.
     """
     maker = _PROFILES.get(name)
     if maker is None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from simulator.boundary.caller import CURRENT
 from simulator.engines.interface import Engine
+from simulator.errors import CannotDo
 from simulator.filesystems import Filesystem
 from simulator.invariants.leak import leaked
 from simulator.invariants.restart import Probe, Seen
 from simulator.invariants.viewer import World, glance
 from simulator.invariants.violation import Violation, text_of
+from simulator.rank import Rank
 from simulator.workload import BoundWorkload
 
 Check = Callable[[World], str | None]
@@ -87,6 +90,7 @@ class Judge:
         self._when = when
         self.milestones: list[tuple[int, int]] = []
         self._digest = -1
+        self._looked = False
         self._promised = 0
         self._restorable = 0
         self._saved_seen: dict[int, int] = {}
@@ -129,7 +133,7 @@ class Judge:
         if self._when is not None and not self._when(engine):
             return None
         digest = self._filesystem.digest()
-        if digest == self._digest and not promised:
+        if digest == self._digest and not promised and not self._looked:
             return None
         self._digest = digest
         return (self._restart(engine) if self._instants else None) or self._user(self._always, engine)
@@ -165,14 +169,11 @@ class Judge:
         if self._verdicts is None:
             return None
         seen = self._verdicts.look(self._filesystem, engine.attempt)
+        self._looked = seen.looked
         if seen.problem is not None:
             return seen.problem
         step = seen.step
-        if step is not None:
-            if step > self._restorable:
-                self._restorable = step
-                self.milestones.append((engine.attempt, len(engine.steps)))
-        elif self._restorable:
+        if step is None and self._restorable:
             return Violation(
                 "keep",
                 "nothing is left that a restart could resume from, although checkpoint "
@@ -184,6 +185,17 @@ class Judge:
                 "progress",
                 f"save of step {self._promised} returned on every rank, but a restart would resume {what}",
             )
+        if step is not None and step < self._restorable:
+            return Violation(
+                "keep",
+                f"a restart would resume from step {step}, although checkpoint {self._restorable} was whole before",
+            )
+        if step is not None and step > self._restorable:
+            self._restorable = step
+            self.milestones.append((engine.attempt, len(engine.steps)))
+        best = self._bound.best if self._bound is not None else None
+        if best is not None and best <= self._promised and best not in seen.whole:
+            return Violation("keep", f"checkpoint {best}, the best one, was deleted")
         return None
 
     def _user(self, checks: Sequence[Check], engine: Engine) -> Violation | None:
@@ -198,7 +210,7 @@ class Judge:
             world = World(Path(self._root), self._world_size, engine.attempt, returned)
             result = glance(
                 self._filesystem,
-                lambda rank, check=check, world=world: check(world),
+                partial(_apply, check, world),
                 nodes=1,
                 world_size=1,
                 root=self._root,
@@ -206,8 +218,14 @@ class Judge:
             )
             CURRENT.caller = caller
             ending = result.endings[0]
+            if isinstance(ending.error, AssertionError):
+                return Violation(name, str(ending.error) or "an assertion of the invariant does not hold")
             if ending.error is not None:
-                raise ending.error
+                raise CannotDo(f"the invariant {name} itself failed: {text_of(ending.error, self._root)}")
             if ending.value is not None:
                 return Violation(name, str(ending.value))
         return None
+
+
+def _apply(check: Check, world: World, rank: Rank) -> str | None:
+    return check(world)

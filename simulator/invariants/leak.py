@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from simulator.invariants.violation import Violation
@@ -20,7 +19,7 @@ def leaked(filesystem: Any, bound: BoundWorkload) -> Violation | None:
     allowed = bound.keep + (1 if bound.best is not None else 0)
     files = [path for path, _ in filesystem.walk_files()]
     for spec in bound.specs:
-        pattern = re.compile("(?:^|/)" + re.escape(spec.name).replace(r"\{step\}", r"\d+") + "$")
+        pattern = bound.pattern(spec)
         copies = sorted(path for path in files if pattern.search(path))
         if len(copies) > allowed:
             return Violation(

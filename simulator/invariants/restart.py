@@ -5,6 +5,7 @@ This is the fault ``job-death``: at every instant the job may die, and ``pick`` 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,15 +17,21 @@ from simulator.invariants.viewer import glance
 from simulator.invariants.violation import Violation, text_of
 from simulator.job import step_of
 from simulator.rank import Rank
+from simulator.state import Stamp
 from simulator.workload import BoundWorkload
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What a restart would do: resume from ``step`` (None: start from nothing), or run into ``problem``."""
+    """What a restart would do: resume from ``step`` (None: start from nothing), or run into ``problem``.
+
+    ``looked`` says that a modification time was read on the way. ``whole`` are the steps of which every file is there,
+    whether a restart would take them or not; looked for only where a workload has a best step.
+    """
 
     step: int | None = None
     problem: Violation | None = None
     looked: bool = False
+    whole: frozenset[int] = frozenset()
 
 
 class Probe(Protocol):
@@ -57,7 +64,30 @@ class StrategyProbe:
             fresh_states=self._bound.fresh_for,
         )
         problem, step = self._assess(result.endings, result.waiting)
-        return Seen(step, problem, result.looked)
+        whole = self._whole(filesystem, attempt) if self._bound.best is not None else frozenset()
+        return Seen(step, problem, result.looked, whole)
+
+    def _whole(self, filesystem: Filesystem, attempt: int) -> frozenset[int]:
+        """The steps of which every file of a checkpoint is somewhere in the tree, whole."""
+        ending = glance(filesystem, self._survey, nodes=1, world_size=1, root=self._root, attempt=attempt + 1).endings[
+            0
+        ]
+        if ending.error is not None:
+            raise ending.error
+        stamps: set[Stamp] = ending.value
+        steps = {stamp.version for stamp in stamps}
+        return frozenset(
+            step for step in steps if all(self._bound.expected(spec, step) in stamps for spec in self._bound.specs)
+        )
+
+    def _survey(self, rank: Rank) -> set[Stamp]:
+        found = set()
+        for directory, _, names in os.walk(rank.root):
+            for name in names:
+                stamp = self._bound.identify(os.path.join(directory, name))
+                if stamp is not None:
+                    found.add(stamp)
+        return found
 
     def _resume(self, rank: Rank) -> tuple[str, int | None, Violation | None] | None:
         strategy = self._factory()
@@ -75,7 +105,7 @@ class StrategyProbe:
             return None
         shards = getattr(state, "shards", None)
         loaded = {shard.name: shard.loaded for shard in shards} if isinstance(shards, list) else {}
-        for shard in self._bound.to_load(rank.index, step).shards:
+        for shard in self._bound.to_check(rank.index, step):
             stamp = loaded.get(shard.name)
             if stamp is None:
                 path = checkpoint / shard.name
@@ -132,7 +162,8 @@ class FunctionProbe:
         result = glance(filesystem, self._resume, nodes=1, world_size=1, root=self._root, attempt=attempt + 1)
         ending = result.endings.get(0)
         if ending is None or ending.error is not None:
-            text = "it waits" if ending is None else text_of(ending.error, self._root)
+            error = ending.error if ending is not None else None
+            text = "it waits" if error is None else text_of(error, self._root)
             return Seen(None, Violation("complete", f"a restart fails in pick: {text}"), result.looked)
         if ending.value is None:
             return Seen(None, None, result.looked)
