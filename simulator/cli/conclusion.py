@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
-from simulator.campaigns.result import Result
+from simulator.campaigns.confirming import Confirmation, confirm as ask_the_disk
+from simulator.campaigns.result import Failure, Result
 from simulator.cli.output import write_json, write_trace
+from simulator.errors import CkptraceError
 from simulator.reports.result_object import result_object
 from simulator.reports.terminal import console_for, print_result
 
 EXIT_CODES = {"clean": 0, "certified": 0, "violated": 1, "incomplete": 3}
+_CANNOT_DO = 3
 
 
-def conclude(result: Result, out: Path, json: str | None) -> int:
-    """Write the trace of a failure, print the report (unless standard output is for JSON), give the exit code."""
-    path = write_trace(result.failure.trace, out) if result.failure is not None else None
+def conclude(result: Result, out: Path, json: str | None, *, confirm: bool) -> int:
+    """Write the trace of a failure, print the report (unless standard output is for JSON), give the exit code.
+
+    A failure on which model and disk disagree is a fault of this tool and no finding: its exit code is 3.
+    """
+    failure = result.failure
+    path = write_trace(failure.trace, out) if failure is not None else None
+    confirmation = _confirmation(failure) if failure is not None and confirm else None
     if json != "-":
         console = console_for()
         print_result(console, result)
         if path is not None:
             console.print()
+            if confirmation is not None:
+                console.print(f"disk    {confirmation.text}", soft_wrap=True)
             console.print(f"trace   {path}", soft_wrap=True)
-            console.print(f"replay  ckptrace replay {quoted(path)}", soft_wrap=True)
+            console.print(f"replay  ckptrace replay {shlex.quote(str(path))}", soft_wrap=True)
     if json is not None:
-        write_json(result_object(result, path), json)
+        write_json(result_object(result, path, confirmation), json)
+    if confirmation is not None and confirmation.outcome == "disagree":
+        return _CANNOT_DO
     return EXIT_CODES[result.verdict]
 
 
-def quoted(path: Path) -> str:
-    """The path as a shell takes it."""
-    import shlex
-
-    return shlex.quote(str(path))
+def _confirmation(failure: Failure) -> Confirmation:
+    """What the disk says; where it cannot be asked, that is what is said."""
+    try:
+        return ask_the_disk(failure)
+    except CkptraceError as error:
+        return Confirmation("not asked", f"not confirmed: {error}")

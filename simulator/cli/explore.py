@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from simulator.cli.expansion import expanded
-from simulator.cli.options import SEARCH, For, Json, Out, ScenarioFile, ScenarioOptions, Seed, seconds_of
+from simulator.cli.options import SEARCH, Confirm, For, Json, Out, ScenarioFile, ScenarioOptions, Seed, seconds_of
 from simulator.errors import UsageError
 
 _DEFAULT_SCHEDULES = 1000
@@ -33,6 +33,7 @@ def explore(
     for_: For = None,
     seed: Seed = 0,
     out: Out = Path("ckptrace-out"),
+    confirm: Confirm = True,
     json: Json = None,
 ) -> int:
     """Sample schedules until one violates an invariant.
@@ -54,4 +55,4 @@ def explore(
     check_file(json)
     with watched(sys.stderr, None if most == _NO_LIMIT else most, seconds) as progress:
         result = search(wanted, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, progress=progress)
-    return conclude(result, out, json)
+    return conclude(result, out, json, confirm=confirm)

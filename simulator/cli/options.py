@@ -34,6 +34,14 @@ Json = Annotated[
         "--json", metavar="FILE", help="Write the result as JSON; - for standard output.", rich_help_panel=OUTPUT
     ),
 ]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm/--no-confirm",
+        help="Replay a failure with real processes on a real disk.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE.json", help="A trace that ckptrace wrote.")]
 
 

@@ -1,10 +1,59 @@
-"""``ckptrace replay``."""
+"""``ckptrace replay``: run a recorded failure again, on the model or on a real disk."""
 
 from __future__ import annotations
 
-from simulator.cli.options import TraceFile
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.options import SEARCH, Json, TraceFile
+from simulator.errors import UsageError
 
 
-def replay(trace: TraceFile) -> int:
-    """Run a recorded failure again."""
-    raise NotImplementedError
+def replay(
+    trace: TraceFile,
+    on: Annotated[
+        str,
+        typer.Option("--on", metavar="model|real", help="real: processes on a real directory.", rich_help_panel=SEARCH),
+    ] = "model",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first step that differs.", rich_help_panel=SEARCH)
+    ] = False,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir", metavar="DIR", help="Where on the disk; by default a temporary directory.", rich_help_panel=SEARCH
+        ),
+    ] = None,
+    json: Json = None,
+) -> int:
+    """Run a recorded failure again, on the model or on a real disk.
+
+    Exit code 1 when it fails again; 3 when the run leaves the recorded schedule, for example because the code under
+    test has changed.
+    """
+    from simulator.campaigns.replaying import replay as run_again
+    from simulator.cli.conclusion import EXIT_CODES
+    from simulator.cli.output import check_file, write_json
+    from simulator.reports.result_object import result_object
+    from simulator.reports.terminal import console_for, print_replay
+    from simulator.trace import differences, load
+
+    if on not in ("model", "real"):
+        raise UsageError(f"--on: must be model or real, is {on!r}")
+    if directory is not None and on == "model":
+        raise UsageError("--dir: only a replay with --on real has a directory")
+    recorded = load(trace)
+    check_file(json)
+    for line in differences(recorded.versions):
+        print(f"ckptrace: {trace}: {line}", file=sys.stderr)
+    result = run_again(recorded, on=on, strict=strict, directory=directory)
+    if json != "-":
+        print_replay(console_for(), recorded, result)
+    if json is not None:
+        write_json(result_object(result, trace if result.failure is not None else None), json)
+    if result.verdict == "clean" and (result.reason is not None or recorded.verdict is not None):
+        return 3
+    return EXIT_CODES[result.verdict]

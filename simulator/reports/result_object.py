@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from simulator.campaigns.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
 from simulator.trace import FORMAT_VERSION
 
 
-def result_object(result: Result, trace: Path | None) -> dict[str, Any]:
+def result_object(result: Result, trace: Path | None, confirmation: Confirmation | None = None) -> dict[str, Any]:
     """Plain data with the fields of ``Result``; ``failure.trace`` is the path of the trace file."""
     fields = (
         "verdict",
@@ -30,11 +31,11 @@ def result_object(result: Result, trace: Path | None) -> dict[str, Any]:
     table: dict[str, Any] = {"version": _version(), "format": FORMAT_VERSION}
     table |= {field: getattr(result, field) for field in fields}
     table["invariant"] = result.failure.invariant if result.failure is not None else None
-    table["failure"] = _failure(result.failure, trace) if result.failure is not None else None
+    table["failure"] = _failure(result.failure, trace, confirmation) if result.failure is not None else None
     return table
 
 
-def _failure(failure: Failure, trace: Path | None) -> dict[str, Any]:
+def _failure(failure: Failure, trace: Path | None, confirmation: Confirmation | None) -> dict[str, Any]:
     explanation = failure.trace.explanation
     return {
         "invariant": failure.invariant,
@@ -43,6 +44,8 @@ def _failure(failure: Failure, trace: Path | None) -> dict[str, Any]:
         "signature": failure.signature,
         "schedule": failure.schedule,
         "explanation": None if explanation is None else msgspec.to_builtins(explanation),
+        "confirmation": None if confirmation is None else confirmation.outcome,
+        "filesystem": None if confirmation is None else confirmation.filesystem,
         "trace": str(trace) if trace is not None else None,
     }
 

@@ -58,6 +58,26 @@ def print_result(console: Console, result: Result) -> None:
     print_lanes(console, result.failure.trace, reason)
 
 
+def print_replay(console: Console, recorded: Trace, result: Result) -> None:
+    """What a replay gave, and how it compares with the recording."""
+    trace = result.failure.trace if result.failure is not None else None
+    same = trace is not None and (trace.digest, trace.verdict) == (recorded.digest, recorded.verdict)
+    if trace is not None:
+        console.print(_violated(reason_of(trace)))
+    else:
+        console.print(Text.assemble((result.verdict, "bold yellow")))
+    if same:
+        said = f"the recorded failure, the recorded schedule (digest {recorded.digest})"
+    else:
+        said = result.reason or "no violation" if trace is None else f"differs from the recording: {result.reason}"
+    for line in _wrapped(console, f"{result.coverage}, {result.seconds:.1f} s: {said}", ""):
+        console.print(line)
+    if trace is not None:
+        reason = reason_of(trace)
+        _print_reason(console, reason)
+        print_lanes(console, trace, reason)
+
+
 def print_trace(console: Console, trace: Trace, *, most: int = MOST_ROWS) -> None:
     """The verdict, the reason and the lanes of a recorded run."""
     reason = reason_of(trace)
