@@ -8,18 +8,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simulator.campaigns.interface import explore, replay, run_as_rank
+    from simulator.campaigns.confirming import Confirmation, confirm
+    from simulator.campaigns.interface import explore
+    from simulator.campaigns.replaying import replay
     from simulator.campaigns.result import Failure, Result
+    from simulator.campaigns.single_rank import run_as_rank
     from simulator.faults import ErrorRule, Faults
     from simulator.invariants.violation import at_end
     from simulator.rank import Rank
 
-__all__ = ["ErrorRule", "Failure", "Faults", "Rank", "Result", "at_end", "explore", "replay", "run_as_rank"]
+__all__ = [
+    "Confirmation",
+    "ErrorRule",
+    "Failure",
+    "Faults",
+    "Rank",
+    "Result",
+    "at_end",
+    "confirm",
+    "explore",
+    "replay",
+    "run_as_rank",
+]
 
 _WHERE = {
     "explore": "simulator.campaigns.interface",
-    "replay": "simulator.campaigns.interface",
-    "run_as_rank": "simulator.campaigns.interface",
+    "replay": "simulator.campaigns.replaying",
+    "run_as_rank": "simulator.campaigns.single_rank",
+    "confirm": "simulator.campaigns.confirming",
+    "Confirmation": "simulator.campaigns.confirming",
     "Failure": "simulator.campaigns.result",
     "Result": "simulator.campaigns.result",
     "ErrorRule": "simulator.faults",

@@ -1,0 +1,117 @@
+"""Compares a run with a recorded one, step by step while it goes, and names the first difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from simulator.engines.canonical import event_of
+from simulator.engines.interface import Engine
+from simulator.errors import Divergence
+from simulator.invariants import Violation
+from simulator.run import Judge, Run
+from simulator.trace import Event, Trace
+
+
+class Comparer:
+    """A judge that also compares; ``difference`` is the first difference, in words.
+
+    ``recorded`` and ``running`` are what the two runs are called in it. With ``strict`` the first difference raises
+    Divergence. ``conclude`` must be called when the run has ended.
+    """
+
+    def __init__(
+        self,
+        judge: Judge,
+        trace: Trace,
+        *,
+        recorded: str = "the recording",
+        running: str = "this run",
+        strict: bool = True,
+    ) -> None:
+        self._judge = judge
+        self._trace = trace
+        self._recorded = recorded
+        self._running = running
+        self._strict = strict
+        self._attempt = -1
+        self._position = 0
+        self._events: Sequence[Event] = ()
+        self.difference: str | None = None
+
+    @property
+    def excused(self) -> bool:
+        """See ``run.Judge``."""
+        return self._judge.excused
+
+    @excused.setter
+    def excused(self, value: bool) -> None:
+        self._judge.excused = value
+
+    def begin(self) -> None:
+        """See ``run.Judge``."""
+        self._attempt += 1
+        self._position = 0
+        attempts = self._trace.attempts
+        self._events = attempts[self._attempt].events if self._attempt < len(attempts) else ()
+        self._judge.begin()
+
+    def observe(self, engine: Engine) -> Violation | None:
+        """Compare what has been done since the last call, then judge."""
+        self._compare(engine)
+        return self._judge.observe(engine)
+
+    def finish(self, engine: Engine, *, died: bool) -> Violation | None:
+        """See ``run.Judge``."""
+        self._compare(engine)
+        return self._judge.finish(engine, died=died)
+
+    def conclude(self, run: Run) -> None:
+        """Compare where the run ended, and with which verdict."""
+        if self.difference is not None:
+            return
+        if run.incomplete is not None:
+            self._differ(f"{self._running} did not end: {run.incomplete}")
+        elif self._position < len(self._events) or self._attempt + 1 < len(self._trace.attempts):
+            violation = run.violation
+            end = "ends" if violation is None else f"violates {violation.invariant} ({violation.message})"
+            self._differ(f"{self._running} {end} here, where {self._recorded} {self._next()}")
+        else:
+            verdict = self._trace.verdict
+            before = "no violation" if verdict is None else f"{verdict.invariant}: {verdict.message}"
+            now = "no violation" if run.violation is None else f"{run.violation.invariant}: {run.violation.message}"
+            if (verdict.signature if verdict else None) != (run.violation.signature if run.violation else None):
+                self._differ(f"all steps are the same, but {self._recorded} has {before}; {self._running} has {now}")
+
+    def _compare(self, engine: Engine) -> None:
+        steps = engine.steps
+        while self.difference is None and self._position < len(steps):
+            event = event_of(steps[self._position])
+            if self._position >= len(self._events):
+                self._differ(f"{self._recorded} {self._next()}, {self._running} goes on: {described(event)}")
+            elif not event.same_as(self._events[self._position]):
+                self._differ(f"{self._recorded} {self._next()}, {self._running} has {described(event)}")
+            else:
+                self._position += 1
+
+    def _next(self) -> str:
+        """What the recording has at the present position."""
+        if self._position < len(self._events):
+            return f"has {described(self._events[self._position])}"
+        if self._attempt + 1 < len(self._trace.attempts):
+            return "starts the job again"
+        verdict = self._trace.verdict
+        return "ends" if verdict is None else f"ends with a violation of {verdict.invariant}"
+
+    def _differ(self, text: str) -> None:
+        attempt = f"attempt {self._attempt}, " if len(self._trace.attempts) > 1 or self._attempt > 0 else ""
+        self.difference = f"{attempt}step {self._position}: {text}"
+        if self._strict:
+            raise Divergence(self.difference)
+
+
+def described(event: Event) -> str:
+    """A step in words."""
+    arguments = ", ".join(repr(argument) for argument in event.arguments)
+    outcome = f" failing with {event.error}" if event.error else "" if event.result is None else f" -> {event.result!r}"
+    task = "" if event.task == event.rank else f" (task {event.task})"
+    return f"rank {event.rank}{task} {event.kind}({arguments}){outcome}"

@@ -1,0 +1,208 @@
+"""Replays a recorded run: on the model, or with real processes on a real directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator import scenario as scenarios, trace as traces
+from simulator.boundary import installed
+from simulator.campaigns.comparing import Comparer
+from simulator.campaigns.disk import disk_runs
+from simulator.campaigns.failure import trace_of
+from simulator.campaigns.result import Failure, Result
+from simulator.engines.interface import Engine
+from simulator.errors import Divergence, UsageError
+from simulator.experiment import Experiment
+from simulator.filesystems import Filesystem
+from simulator.invariants import Judge
+from simulator.invariants.judge import Check
+from simulator.invariants.violation import NAMES
+from simulator.rank import Rank
+from simulator.run import Run, Scheduler
+from simulator.schedulers.replay import StrictReplay, TapeReplay
+from simulator.tape import Tape
+from simulator.trace import Trace
+
+Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]]
+
+_UNSCHEDULED = frozenset({"collective", "join"})
+"""Kinds of events that nobody grants: they happen when what a task waits for has come."""
+_NEED_PICK = frozenset({"complete", "content", "progress", "keep", "agree"})
+
+
+def replay(
+    trace: Trace | Failure | Path | str,
+    on: str = "model",
+    *,
+    strict: bool = False,
+    programs: Programs | None = None,
+    pick: Callable[[Path], Path | None] | None = None,
+    invariants: Sequence[Check] = (),
+    directory: Path | str | None = None,
+) -> Result:
+    """Run a recording again. The result's failure is the recorded one, with the same schedule and digest.
+
+    ``on`` is ``"model"`` or ``"real"``; then ``directory`` is where on the disk (None: a temporary place). What is
+    replayed are the tape's choices, so code that has changed since gets the same disturbance; ``reason`` says where it
+    first did something else, and how the software differs. With ``strict`` the ranks go on in exactly the recorded
+    order, and the first step that differs raises Divergence.
+
+    A recording of this process remembers its programs; one from a file names them, unless they are functions that
+    nobody can name: then they, ``pick`` and ``invariants`` must be given. Raises UsageError when something is missing.
+    """
+    if on not in ("model", "real"):
+        raise UsageError(f"on: must be 'model' or 'real', is {on!r}")
+    recording = recording_of(trace)
+    experiment = experiment_of_trace(recording, programs=programs, pick=pick, invariants=invariants)
+    started = time.perf_counter()
+    with installed():
+        experiment.learn(TapeReplay(Tape()))
+        if on == "model":
+            run, comparer = replay_on_model(experiment, recording, strict=strict)
+        else:
+            run, comparer = _on_disk(experiment, recording, strict, Path(directory) if directory is not None else None)
+    failure = _failure(experiment, run, recording)
+    differing = None if comparer.difference is None else _with_versions(comparer.difference, recording)
+    return Result(
+        verdict="violated" if run.violation is not None else "incomplete" if run.incomplete is not None else "clean",
+        schedules=1,
+        seconds=time.perf_counter() - started,
+        seed=0,
+        scenario=experiment.described(),
+        operations=run.operations,
+        failure=failure,
+        digest=failure.trace.digest if failure is not None else trace_of(experiment, run).digest,
+        coverage=f"replayed on {'the model' if on == 'model' else 'a real disk'}: 1 schedule",
+        reason=run.incomplete or differing,
+    )
+
+
+def recording_of(trace: Trace | Failure | Path | str) -> Trace:
+    """The trace itself, of a failure, or from a file. Raises UsageError for a file that holds none."""
+    if isinstance(trace, Trace):
+        return trace
+    return trace.trace if isinstance(trace, Failure) else traces.load(Path(trace))
+
+
+def experiment_of_trace(
+    trace: Trace,
+    *,
+    programs: Programs | None = None,
+    pick: Callable[[Path], Path | None] | None = None,
+    invariants: Sequence[Check] = (),
+) -> Experiment:
+    """The experiment that a trace was recorded in. Raises UsageError, saying what is missing, if it cannot be had."""
+    remembered = trace.remembered()
+    if remembered is not None and programs is None and pick is None and not invariants:
+        assert isinstance(remembered, Experiment)
+        return remembered
+    scenario = scenarios.from_table(trace.scenario, "the trace's scenario")
+    if programs is not None and scenario.strategy is not None:
+        raise UsageError(f"programs: the trace is one of the strategy {scenario.strategy.name!r}")
+    if scenario.strategy is None and scenario.program is None and programs is None:
+        raise UsageError("the trace is of a program that has no name by which to find it: give it as programs=")
+    each = [programs] * scenario.cluster.world_size if callable(programs) else programs
+    experiment = Experiment(scenario, programs=each, pick=pick, checks=invariants)
+    violated = trace.verdict.invariant if trace.verdict is not None else None
+    if violated in _NEED_PICK and experiment.probe is None and violated not in _names(invariants):
+        raise UsageError(f"the trace violates {violated!r}, which needs the program's pick function: give it as pick=")
+    if violated is not None and violated not in NAMES and violated not in _names(invariants):
+        raise UsageError(f"the trace violates {violated!r}, an invariant of its own: give it as invariants=[...]")
+    return experiment
+
+
+def replay_on_model(
+    experiment: Experiment, recording: Trace, *, strict: bool, judges: list[Judge] | None = None
+) -> tuple[Run, Comparer]:
+    """Replay in this process; the boundary must be installed. The judge is appended to ``judges``."""
+    comparers: list[Comparer] = []
+
+    def judge_by(filesystem: Filesystem) -> Comparer:
+        judge = experiment.judge(filesystem)
+        if judges is not None:
+            judges.append(judge)
+        comparers.append(Comparer(judge, recording, strict=strict))
+        return comparers[-1]
+
+    scheduler = scheduler_of(recording, strict=strict)
+    try:
+        run = experiment.run(scheduler, recording.choices(), detail=True, judge_by=judge_by)
+        comparers[-1].conclude(run)
+    except Divergence as divergence:
+        raise Divergence(_with_versions(str(divergence), recording)) from None
+    return run, comparers[-1]
+
+
+def scheduler_of(recording: Trace, *, strict: bool) -> Scheduler:
+    """The scheduler that replays a trace."""
+    if not strict:
+        return TapeReplay(recording.choices())
+    return StrictReplay(
+        [[event.task for event in a.events if event.kind not in _UNSCHEDULED] for a in recording.attempts]
+    )
+
+
+def instants_of(run: Run, judge: Judge) -> Callable[[Engine], bool]:
+    """Which instants must be judged to find the violation of ``run`` again, where looking is dear.
+
+    They are those at which there was something new to lose, and the last one.
+    """
+    instants = {*judge.milestones, (len(run.attempts) - 1, len(run.attempts[-1].steps))}
+    return lambda engine: (engine.attempt, len(engine.steps)) in instants
+
+
+def _on_disk(experiment: Experiment, recording: Trace, strict: bool, directory: Path | None) -> tuple[Run, Comparer]:
+    judges: list[Judge] = []
+    run, comparer = replay_on_model(experiment, recording, strict=strict, judges=judges)
+    when = instants_of(run, judges[-1]) if comparer.difference is None else None
+    comparers: list[Comparer] = []
+
+    def judge_by(judge: Any) -> Comparer:
+        comparers.append(Comparer(judge, recording, strict=strict))
+        return comparers[-1]
+
+    with disk_runs(experiment, directory) as disk:
+        try:
+            run = disk.run(
+                lambda: scheduler_of(recording, strict=strict),
+                recording.choices(),
+                judge_by=judge_by,
+                when=when,
+                detail=True,
+            )
+            comparers[-1].conclude(run)
+        except Divergence as divergence:
+            raise Divergence(_with_versions(str(divergence), recording)) from None
+    return run, comparers[-1]
+
+
+def _failure(experiment: Experiment, run: Run, recording: Trace) -> Failure | None:
+    violation = run.violation
+    if violation is None:
+        return None
+    trace = trace_of(experiment, run)
+    if trace.digest == recording.digest:
+        trace = msgspec.structs.replace(trace, explanation=recording.explanation)
+        trace.remember(experiment)
+    return Failure(
+        violation.invariant,
+        violation.rank,
+        violation.message,
+        violation.signature,
+        trace,
+        explanation=trace.explanation,
+        schedule=1,
+    )
+
+
+def _names(checks: Sequence[Check]) -> set[str]:
+    return {getattr(check, "__name__", "invariant") for check in checks}
+
+
+def _with_versions(text: str, recording: Trace) -> str:
+    return "; ".join([text, *traces.differences(recording.versions)])
