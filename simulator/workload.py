@@ -36,13 +36,15 @@ class BoundWorkload:
 
     def to_save(self, rank: int, step: int) -> State:
         """The state that a save of ``step`` gets on ``rank``: the shards that it writes."""
-        best = self.best if self.best is not None and step >= self.best else None
-        return State(step, [self._shard(spec, step) for spec in self._written[rank]], self.keep, best)
+        return State(step, [self._shard(spec, step) for spec in self._written[rank]], self.keep, self._best(step))
 
     def to_load(self, rank: int, step: int) -> State:
-        """An empty state of ``step`` with every shard that ``rank`` needs to resume there."""
+        """An empty state of ``step`` with every shard that ``rank`` needs to resume there.
+
+        It knows the best step, as a real job does from the trainer state that it loads.
+        """
         specs = (*self._read_by_all, *self._read_by[rank])
-        return State(step, [self._shard(spec, step) for spec in specs], self.keep)
+        return State(step, [self._shard(spec, step) for spec in specs], self.keep, self._best(step))
 
     def to_check(self, rank: int, step: int) -> list[Shard]:
         """What ``rank`` looks at to tell whether a checkpoint is whole: what it loads, and what it wrote for nobody.
@@ -77,6 +79,9 @@ class BoundWorkload:
     def fresh_for(self, rank: int) -> Callable[[int], State]:
         """``to_load`` of one rank, as its ``fresh_state``."""
         return lambda step: self.to_load(rank, step)
+
+    def _best(self, step: int) -> int | None:
+        return self.best if self.best is not None and step >= self.best else None
 
     def _shard(self, spec: ShardSpec, step: int) -> Shard:
         name = spec.name.format(step=step) if "{" in spec.name else spec.name
