@@ -22,14 +22,19 @@ class Mismatch(msgspec.Struct, frozen=True):
     position: int
 
 
+Arrival: TypeAlias = tuple[int, int]
+"""(task, how many steps it had taken when it came)."""
+
+
 class Release(msgspec.Struct, frozen=True):
     """A task that goes on from a collective, with its result or, where the values do not fit together, an error.
 
-    Before ``time`` (nanoseconds) it cannot go on: what it waited for came then.
+    Before ``time`` (nanoseconds) it cannot go on: what it waited for came then. ``after`` is what it waited for.
     """
 
     task: int
     time: int
+    after: tuple[Arrival, ...]
     value: Any = None
     error: Exception | None = None
 
@@ -43,7 +48,7 @@ class _Meeting:
         self.name = operation.name
         self.source = operation.source
         self.first = rank
-        self.arrived: dict[int, tuple[int, int, Any]] = {}
+        self.arrived: dict[int, tuple[Arrival, int, Any]] = {}
 
 
 class Meetings:
@@ -53,8 +58,10 @@ class Meetings:
         self._open: dict[tuple[Communicator, int], _Meeting] = {}
         self._count: dict[tuple[Communicator, int], int] = {}
 
-    def arrive(self, rank: int, task: int, time: int, operation: Collective) -> tuple[list[Release], Mismatch | None]:
-        """Note that ``rank`` has come, in ``task`` at ``time``. Gives the tasks that go on now, and a mismatch.
+    def arrive(
+        self, rank: int, arrival: Arrival, time: int, operation: Collective
+    ) -> tuple[list[Release], Mismatch | None]:
+        """Note that ``rank`` has come at ``time``. Gives the tasks that go on now, and a mismatch.
 
         A broadcast lets its source go at once and the others when the source has come; every other collective lets
         all go when the last one has come. The operation's value must be a copy that nobody else changes.
@@ -69,7 +76,7 @@ class Meetings:
         elif (meeting.name, meeting.source) != (operation.name, operation.source):
             issued = _named(operation.name, operation.source)
             return [], Mismatch(rank, issued, meeting.first, _named(meeting.name, meeting.source), position)
-        meeting.arrived[rank] = (task, time, operation.value)
+        meeting.arrived[rank] = (arrival, time, operation.value)
         complete = len(meeting.arrived) == len(operation.group)
         if complete:
             del self._open[key]
@@ -85,23 +92,24 @@ def _named(name: str, source: int) -> str:
 def _broadcast(meeting: _Meeting, rank: int) -> list[Release]:
     if meeting.source not in meeting.arrived:
         return []
-    _, time, value = meeting.arrived[meeting.source]
+    came, time, value = meeting.arrived[meeting.source]
     # When the source comes, whoever waits goes on; later ones go on as they come.
     released = sorted(meeting.arrived) if rank == meeting.source else [rank]
-    return [Release(meeting.arrived[r][0], time, copied(value)) for r in released]
+    return [Release(meeting.arrived[r][0][0], time, (came,), copied(value)) for r in released]
 
 
 def _results(meeting: _Meeting, group: tuple[int, ...]) -> list[Release]:
     arrived = [meeting.arrived[rank] for rank in group]
     latest = max(time for _, time, _ in arrived)
+    after = tuple(arrival for arrival, _, _ in arrived)
     if meeting.name == "barrier":
-        return [Release(task, latest) for task, _, _ in arrived]
+        return [Release(task, latest, after) for task, _ in after]
     try:
         result = _combined(meeting.name, [value for _, _, value in arrived])
-        return [Release(task, latest, copied(result)) for task, _, _ in arrived]
+        return [Release(task, latest, after, copied(result)) for task, _ in after]
     except Exception as error:
         # Values of code under test, say a sum of a number and a text: its error, on every rank.
-        return [Release(task, latest, None, error) for task, _, _ in arrived]
+        return [Release(task, latest, after, None, error) for task, _ in after]
 
 
 def _combined(name: str, values: list[Any]) -> Any:

@@ -26,6 +26,7 @@ from simulator.operations import (
     Sleep,
     change_time,
     links,
+    memory,
     modification_time,
 )
 
@@ -49,7 +50,7 @@ class Task:
 
     ``run`` gives it an outcome and lets it run to its next operation, which it returns; None when the task has ended,
     with ``value`` or ``error`` set. ``refused`` counts grants that a file lock turned down. ``effects`` is where it is
-    recorded what its code does now: with its latest step, at first with none.
+    recorded what its code does now. ``origin`` says which task started it, after how many steps.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Task:
         "finished",
         "joiners",
         "number",
+        "origin",
         "process",
         "refused",
         "retried",
@@ -74,6 +76,7 @@ class Task:
         self.process = process
         self.count = 0
         self.effects = Effects()
+        self.origin: tuple[int, int] | None = None
         self.refused = 0
         self.retried = False
         self.finished = False
@@ -114,6 +117,7 @@ class Dispatcher:
         self.resumed: dict[int, tuple[int, str]] = {}
         self.looks: list[tuple[int, int, str]] = []
         self.record_effects = False
+        self.initial = Effects()
         self.changed_at = 0
         self.strike: Strike | None = None
         self._executor = executor
@@ -124,7 +128,7 @@ class Dispatcher:
         self._waiting: dict[int, Operation] = {}
         self._locked: list[int] = []
         self._released: dict[int, Release] = {}
-        self._running: Effects | None = None
+        self._running: Task | None = None
         self._runnable: deque[tuple[Task, Any, BaseException | None]] = deque()
 
     # -- the engine's interface ---------------------------------------------------------------------------------
@@ -132,8 +136,10 @@ class Dispatcher:
     def add(self, task: Task) -> None:
         """A task that begins with the next ``start``, ``grant`` or ``kill``."""
         self._tasks[task.number] = task
+        task.effects = self.initial
         if self._running is not None:
-            self._running.started.append(task.number)
+            task.effects = self._running.effects
+            task.origin = (self._running.number, self._running.count)
         self._runnable.append((task, None, None))
 
     def start(self) -> None:
@@ -158,8 +164,7 @@ class Dispatcher:
                 self._settle()
                 return
         if self.record_effects:
-            actor.effects = Effects()
-            self._record(actor.effects)
+            self._begin(actor)
         if error is not None:
             process.time += _TICK
         elif type(operation) is Sleep:
@@ -172,8 +177,7 @@ class Dispatcher:
             except WouldBlock:
                 process.time -= _TICK
                 self._park(actor, operation)
-                if self.record_effects:
-                    self._record(None)
+                self._record(None)
                 return
             except ProcessDied as death:
                 self._lose(process, death)
@@ -181,7 +185,7 @@ class Dispatcher:
                 return
             except OSError as refusal:
                 error = refusal
-        self._note(actor, operation, value, error)
+        self._note(actor, operation, value, error, actor.effects)
         actor.retried = False
         if self._locked and type(operation) in _FREES_LOCKS:
             self._unpark()
@@ -229,13 +233,13 @@ class Dispatcher:
         """The save of ``step`` has returned on this rank."""
         self.saved[rank] = step
         if self._running is not None:
-            self._running.saved.append((rank, step))
+            self._running.effects.saved.append((rank, step))
 
     def record_resume(self, rank: int, step: int, name: str) -> None:
         """The rank has resumed from the checkpoint of that name and step."""
         self.resumed[rank] = (step, name)
         if self._running is not None:
-            self._running.resumed.append((rank, step, name))
+            self._running.effects.resumed.append((rank, step, name))
 
     def record_look(self, rank: int, attributes: Attributes, facet: str) -> None:
         """The rank read the ``mtime``, the ``ctime`` or the ``links`` of what one of its stats gave."""
@@ -254,7 +258,7 @@ class Dispatcher:
     def record_local(self, rank: int, operation: Operation) -> None:
         """The rank has done an operation that is no scheduling point."""
         if self._running is not None:
-            self._running.local.append((rank, operation))
+            self._running.effects.local.append((rank, operation))
 
     def abort(self, error: CannotDo) -> None:
         """End the run with this error; the first one counts."""
@@ -270,8 +274,7 @@ class Dispatcher:
             task, value, error = runnable.popleft()
             if task.process.dead:
                 continue
-            if self.record_effects:
-                self._record(task.effects)
+            self._record(task)
             try:
                 operation = task.run((value, error))
             except ProcessDied as death:
@@ -287,13 +290,22 @@ class Dispatcher:
                 self._join(task, operation)
             else:
                 self._offer(task.number, operation)
-        if self.record_effects:
-            self._record(None)
+        self._record(None)
 
-    def _record(self, effects: Effects | None) -> None:
-        """What happens from now on belongs to these effects."""
-        self._running = effects
-        self.filesystem.accesses = None if effects is None else effects.accesses  # type: ignore[attr-defined]
+    def _record(self, task: Task | None) -> None:
+        """What happens from now on is this task's doing."""
+        if self.record_effects:
+            self._running = task
+            self.filesystem.accesses = None if task is None else task.effects.accesses  # type: ignore[attr-defined]
+
+    def _begin(self, task: Task, *after: tuple[int, int]) -> None:
+        """A step of the task begins."""
+        task.effects = Effects(after=[*after])
+        if task.origin is not None and not task.count:
+            task.effects.after.append(task.origin)
+        if task.process.spawned:
+            task.effects.accesses.append((memory(task.process.rank), Mode.WRITE))
+        self._record(task)
 
     def _finish(self, task: Task) -> None:
         task.finished = True
@@ -313,7 +325,7 @@ class Dispatcher:
                 self._unpark()
         for joiner in task.joiners:
             joiner.effects = task.effects
-            self._complete(joiner, Join(task.number), task.value, task.error)
+            self._joined(joiner, task)
 
     def _lose(self, process: SimulatedProcess, death: ProcessDied) -> None:
         """The process has died by itself."""
@@ -343,7 +355,7 @@ class Dispatcher:
             if process.dead:
                 return
         self._waiting[number] = operation
-        released, mismatch = self._meetings.arrive(process.rank, number, process.time, operation)
+        released, mismatch = self._meetings.arrive(process.rank, (number, task.count), process.time, operation)
         if mismatch is not None:
             self.mismatch = mismatch
             return
@@ -365,7 +377,7 @@ class Dispatcher:
         awaited = self._tasks[operation.task]
         self._forget(task.number)
         if awaited.finished:
-            self._complete(task, operation, awaited.value, awaited.error)
+            self._joined(task, awaited)
         else:
             self._waiting[task.number] = operation
             awaited.joiners.append(task)
@@ -374,18 +386,20 @@ class Dispatcher:
         """Let a task go on from a collective."""
         task.process.time = max(task.process.time, release.time)
         if self.record_effects:
-            task.effects = Effects()
-        self._complete(task, operation, release.value, release.error)
+            self._begin(task, *release.after)
+        self._note(task, operation, None, None, task.effects)
+        self._runnable.append((task, release.value, release.error))
 
-    def _complete(self, task: Task, operation: Operation, value: Any, error: BaseException | None) -> None:
+    def _joined(self, task: Task, awaited: Task) -> None:
+        """Let a task go on from a join. What its code does now belongs to the step that made it go on."""
         self._waiting.pop(task.number, None)
-        self._note(task, operation, None, None)
-        self._runnable.append((task, value, error))
+        self._note(task, Join(awaited.number), None, None, Effects(after=[(awaited.number, awaited.count)]))
+        self._runnable.append((task, awaited.value, awaited.error))
 
-    def _note(self, task: Task, operation: Operation, value: Any, error: OSError | None) -> None:
+    def _note(self, task: Task, operation: Operation, value: Any, error: OSError | None, effects: Effects) -> None:
         """The operation has been carried out: the task's next step."""
-        effects = task.effects if self.record_effects and type(operation) is not Join else None
-        step = Step(task.number, task.process.rank, task.count, operation, value, error, task.site, effects)
+        recorded = effects if self.record_effects else None
+        step = Step(task.number, task.process.rank, task.count, operation, value, error, task.site, recorded)
         self.steps.append(step)
         task.count += 1
 

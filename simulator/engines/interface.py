@@ -24,14 +24,15 @@ class Effects(msgspec.Struct, gc=False):
     """What a step did beside its result; recorded only for those who ask (``Engine.record_effects``).
 
     ``accesses`` is what it touched, and what the code that ran after it touched until the next operation of its task.
-    ``local`` are the operations of that code that are no scheduling points, with their ranks; ``started`` the
-    background tasks that it started; ``saved`` and ``resumed`` what its ranks noted; ``finished`` the ranks whose main
-    task ended, ``released`` those whose process did.
+    ``after`` are (task, n): the step cannot come before the n-th of that task, which started this one, met it in a
+    collective, or was waited for. ``local`` are the operations of that code that are no scheduling points, with their
+    ranks; ``saved`` and ``resumed`` what its ranks noted; ``finished`` the ranks whose main task ended, ``released``
+    those whose process did.
     """
 
     accesses: list[Access] = []
+    after: list[tuple[int, int]] = []
     local: list[tuple[int, Operation]] = []
-    started: list[int] = []
     saved: list[tuple[int, int]] = []
     resumed: list[tuple[int, int, str]] = []
     finished: list[int] = []
@@ -70,7 +71,8 @@ class Engine(Protocol):
     ``saved`` is the newest step whose save returned, by rank; ``resumed`` the step and name that a rank resumed from.
     ``failed`` are the ranks that raised, in order; ``mismatch`` is set when ranks disagree about a collective.
     ``looks`` are (position in steps of the stat that gave it, inode, facet) of each look at an mtime, a ctime or a link
-    count. With ``record_effects`` each step is given its ``Effects``.
+    count. With ``record_effects`` each step is given its ``Effects``; ``initial`` are those of what comes before the
+    first step.
     """
 
     @property
@@ -91,6 +93,7 @@ class Engine(Protocol):
     resumed: dict[int, tuple[int, str]]
     looks: list[tuple[int, int, str]]
     record_effects: bool
+    initial: Effects
     strike: Strike | None
     world_size: int
     attempt: int

@@ -68,6 +68,11 @@ def listing(inode: int) -> Thing:
     return (inode, ":listing")
 
 
+def memory(rank: int) -> Thing:
+    """What the tasks of one rank share beside the file system; each step of a rank with several of them writes it."""
+    return (-1 - rank, ":memory")
+
+
 def name_in(inode: int, name: str) -> Thing:
     """One name in one directory: what it points to, or that it is absent."""
     return (inode, "/" + name)
