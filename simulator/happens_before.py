@@ -1,0 +1,239 @@
+"""The happens-before order of one attempt: which of its steps could not have come in another order.
+
+A step happens before another when the same task did both in this order, when the second waited for the first (a
+collective, a background task, the start of one), or when they conflict by their footprints and came in this order; and
+by going on from one to the next (Lamport, 1978, for messages; Mazurkiewicz, 1977, for independent actions). Two runs
+with the same steps and the same order are one *class* of interleavings: they differ by exchanges of neighbouring steps
+that commute, so nobody can tell them apart.
+
+Where others keep a vector clock for each step (Mattern, 1989; Fidge, 1988), this keeps the set of the steps before it,
+as the bits of one integer. Both hold the same; unions of sets are faster here, and ``clock`` gives the vector.
+
+Modification times need more than footprints: of two inodes whose times somebody compares, it matters which one was
+changed last, though no operation touches both. An inode is *tracked* when anybody looks at its time, and changes of
+two different tracked inodes conflict. Which inodes are tracked is known only after a run; ``looks_of`` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from simulator.engines.interface import Step
+from simulator.operations import Access, Collective, Join, Mode, Thing, change_time, memory, merged, modification_time
+
+_TIMES = frozenset({modification_time(0)[1], change_time(0)[1]})
+_MEMORY = memory(0)[1]
+_NOTHING: frozenset[int] = frozenset()
+
+
+class Touched(msgspec.Struct, frozen=True, gc=False):
+    """What a step touched: one mode a thing, and the tracked inodes whose times it changed.
+
+    What belongs to one rank alone (its descriptors) is left out, since the order of a rank's steps is fixed anyway.
+    """
+
+    things: dict[Thing, Mode]
+    stamped: frozenset[int] = _NOTHING
+
+
+def touched(accesses: Iterable[Access], tracked: frozenset[Thing] = frozenset()) -> Touched:
+    """What a step with these accesses touched, when the times in ``tracked`` are looked at by anybody."""
+    things = merged(tuple(access for access in accesses if access[0][0] >= 0 or access[0][1] == _MEMORY))
+    if not tracked:
+        return Touched(things)
+    stamped = frozenset(t[0] for t, mode in things.items() if t[1] in _TIMES and mode is not Mode.READ and t in tracked)
+    return Touched(things, stamped)
+
+
+def looks_of(accesses: Iterable[Access]) -> Iterator[Thing]:
+    """The times that were looked at."""
+    return (thing for thing, mode in accesses if mode is Mode.READ and thing[1] in _TIMES)
+
+
+def conflicting(first: Touched, second: Touched) -> Thing | None:
+    """A thing by which the order of two steps matters, or None."""
+    if first.stamped != second.stamped and first.stamped and second.stamped:
+        return modification_time(min(second.stamped))
+    fewer, more = first.things, second.things
+    if len(more) < len(fewer):
+        fewer, more = more, fewer
+    for thing, mode in fewer.items():
+        other = more.get(thing)
+        if other is not None and (mode is not other or mode is Mode.WRITE):
+            return thing
+    return None
+
+
+class HappensBefore:
+    """The order of the steps of one attempt, in the order in which they were taken. Needs their recorded effects.
+
+    ``before[i]`` has bit j set when step j happens before step i; ``given[i]`` are those of them that are before it
+    whatever the schedule, because of the task's own order and of what it waited for; ``conflicts[i]`` are the earlier
+    steps that conflict with it directly. ``touched[i]`` is what it touched. Steps can be added and taken back.
+    """
+
+    def __init__(self, steps: Iterable[Step] = (), tracked: frozenset[Thing] = frozenset()) -> None:
+        self.tracked = tracked
+        self.steps: list[Step] = []
+        self.touched: list[Touched] = []
+        self.before: list[int] = []
+        self.given: list[int] = []
+        self.conflicts: list[int] = []
+        self.positions: dict[int, list[int]] = {}
+        self._of_task: dict[int, int] = {}
+        self._identities: list[int] = []
+        self._things: dict[Thing, _Uses] = {}
+        self._stamps: dict[frozenset[int], int] = {}
+        for step in steps:
+            self.add(step)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def add(self, step: Step, known: Touched | None = None, after_all: bool = False) -> None:
+        """The next step, which touched ``known`` if that was found out before.
+
+        ``after_all``: it could happen only because nothing else could.
+        """
+        assert step.effects is not None, "happens-before needs an engine that records effects"
+        what = known if known is not None else touched(step.effects.accesses, self.tracked)
+        index = len(self.steps)
+        positions = self.positions.setdefault(step.task, [])
+        given = self._closed(positions[-1]) if positions else 0
+        for task, n in step.effects.after:
+            if n:
+                given |= self._closed(self.positions[task][n - 1])
+        if after_all:
+            given = (1 << index) - 1
+        conflicts = self.conflicts_of(what)
+        before, rest = given, conflicts & ~given
+        while rest:
+            latest = rest.bit_length() - 1
+            before |= self._closed(latest)
+            rest &= ~before
+        bit = 1 << index
+        self._of_task[step.task] = self._of_task.get(step.task, 0) | bit
+        for thing, mode in what.things.items():
+            reads, updates, writes = self._things.get(thing, _UNUSED)
+            if mode is Mode.READ:
+                self._things[thing] = (reads | bit, updates, writes)
+            elif mode is Mode.WRITE:
+                self._things[thing] = (reads, updates, writes | bit)
+            else:
+                self._things[thing] = (reads, updates | bit, writes)
+        if what.stamped:
+            self._stamps[what.stamped] = self._stamps.get(what.stamped, 0) | bit
+        self.steps.append(step)
+        self.touched.append(what)
+        self.given.append(given)
+        self.conflicts.append(conflicts)
+        self.before.append(before)
+        positions.append(index)
+
+    def take_back(self, length: int) -> None:
+        """Forget all steps but the first ``length``."""
+        keep = (1 << length) - 1
+        while len(self.steps) > length:
+            what = self.touched.pop()
+            for thing in what.things:
+                reads, updates, writes = self._things[thing]
+                self._things[thing] = (reads & keep, updates & keep, writes & keep)
+            if what.stamped:
+                self._stamps[what.stamped] &= keep
+            task = self.steps.pop().task
+            self.positions[task].pop()
+            self._of_task[task] &= keep
+            self.given.pop()
+            self.conflicts.pop()
+            self.before.pop()
+        del self._identities[length:]
+
+    def conflicts_of(self, what: Touched) -> int:
+        """The steps so far whose order with one that touches ``what`` matters."""
+        found = 0
+        uses = self._things
+        for thing, mode in what.things.items():
+            known = uses.get(thing)
+            if known is not None:
+                reads, updates, writes = known
+                found |= writes
+                if mode is not Mode.UPDATE:
+                    found |= updates
+                if mode is not Mode.READ:
+                    found |= reads
+        if what.stamped:
+            for stamped, changes in self._stamps.items():
+                if stamped != what.stamped:
+                    found |= changes
+        return found
+
+    def races_of(self, index: int) -> Iterator[int]:
+        """The steps that step ``index`` conflicts with and that nothing else puts before it, the latest first.
+
+        If such a pair is taken in the other order, another class of interleavings begins (JACM 2017, section 3.3:
+        reversible races, but for waiting, which the caller knows about).
+        """
+        rest = self.conflicts[index] & ~self.given[index]
+        while rest:
+            latest = rest.bit_length() - 1
+            yield latest
+            rest &= ~self._closed(latest)
+
+    def races(self) -> Iterator[tuple[int, int]]:
+        """All races, as pairs of positions."""
+        for index in range(len(self.steps)):
+            for earlier in self.races_of(index):
+                yield earlier, index
+
+    def clock(self, index: int) -> dict[int, int]:
+        """The vector clock of a step: how many steps of each task are before it or are it."""
+        past = self._closed(index)
+        return {task: (past & mask).bit_count() for task, mask in sorted(self._of_task.items()) if past & mask}
+
+    def identity(self, index: int) -> int:
+        """A 64-bit hash that names the step and all that is before it: equal in all runs in which that is equal.
+
+        It is a hash of the task, and of the identities of the latest step of each task among those before.
+        """
+        identities = self._identities
+        while len(identities) <= index:
+            identities.append(self._hashed(len(identities)))
+        return identities[index]
+
+    def key(self) -> int:
+        """A hash that names the class of interleavings: equal for runs that differ in commuting steps only."""
+        return hash(tuple(self.identity(positions[-1]) for _, positions in sorted(self.positions.items()) if positions))
+
+    def _closed(self, index: int) -> int:
+        return self.before[index] | 1 << index
+
+    def _hashed(self, index: int) -> int:
+        before = self.before[index]
+        step = self.steps[index]
+        parts = [step.task, step.n]
+        for task in sorted(self._of_task):
+            latest = (before & self._of_task[task]).bit_length() - 1
+            if latest >= 0:
+                parts.append(self._identities[latest])
+        return hash(tuple(parts))
+
+
+_Uses = tuple[int, int, int]
+_UNUSED: _Uses = (0, 0, 0)
+
+
+def conflicting_pairs(steps: Sequence[Step]) -> list[tuple[int, int]]:
+    """The races of one attempt as pairs of positions in ``steps``, which were recorded with their effects.
+
+    Times count as compared where anybody looked at them. Of the pairs that a schedule can order, these are the ones
+    whose order is not decided by others: to flip one is the smallest change that leads to another class.
+    """
+    looked = frozenset(thing for step in steps if step.effects is not None for thing in looks_of(step.effects.accesses))
+    return list(HappensBefore(steps, looked).races())
+
+
+def is_scheduled(step: Step) -> bool:
+    """Whether a scheduler decided when the step came: not so for collectives and joins, which end by themselves."""
+    return not isinstance(step.operation, Collective | Join)
