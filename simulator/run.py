@@ -35,6 +35,11 @@ class Frontier(Protocol):
         """What each of them is about to do."""
         ...
 
+    @property
+    def steps(self) -> Sequence[Step]:
+        """What has been done in this attempt so far."""
+        ...
+
     def position(self, task: int) -> int:
         """How many grants the task has had."""
         ...
