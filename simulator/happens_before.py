@@ -11,7 +11,7 @@ as the bits of one integer. Both hold the same; unions of sets are faster here, 
 
 Modification times need more than footprints: of two inodes whose times somebody compares, it matters which one was
 changed last, though no operation touches both. An inode is *tracked* when anybody looks at its time, and changes of
-two different tracked inodes conflict. Which inodes are tracked is known only after a run; ``looks_of`` tells.
+two different tracked inodes conflict. Who looks at what is known only after a run: hence ``Looks``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,41 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from simulator.engines.interface import Step
-from simulator.operations import Access, Collective, Join, Mode, Thing, change_time, memory, merged, modification_time
+from simulator.filesystems import Attributes
+from simulator.operations import (
+    Access,
+    Collective,
+    Join,
+    Mode,
+    Thing,
+    change_time,
+    looked_at,
+    memory,
+    merged,
+    modification_time,
+)
 
 _TIMES = frozenset({modification_time(0)[1], change_time(0)[1]})
 _MEMORY = memory(0)[1]
 _NOTHING: frozenset[int] = frozenset()
+
+
+class Looks(msgspec.Struct, frozen=True):
+    """Looks at times that are known from runs.
+
+    ``times`` were looked at by anybody. ``late`` are (task, n, facet): the task looked at the facet of what its n-th
+    step, a stat, gave, but only after further steps. What a step touches must not depend on what comes after it, so
+    such a step counts as a look in every run.
+    """
+
+    times: frozenset[Thing] = frozenset()
+    late: frozenset[tuple[int, int, str]] = frozenset()
+
+    def __or__(self, other: Looks) -> Looks:
+        return Looks(self.times | other.times, self.late | other.late)
+
+
+NO_LOOKS = Looks()
 
 
 class Touched(msgspec.Struct, frozen=True, gc=False):
@@ -38,16 +68,15 @@ class Touched(msgspec.Struct, frozen=True, gc=False):
     stamped: frozenset[int] = _NOTHING
 
 
-def touched(accesses: Iterable[Access], tracked: frozenset[Thing] = frozenset()) -> Touched:
-    """What a step with these accesses touched, when the times in ``tracked`` are looked at by anybody."""
+def touched(accesses: Iterable[Access], times: frozenset[Thing] = frozenset()) -> Touched:
+    """What a step with these accesses touched, when the ``times`` are looked at by anybody."""
     things = merged(tuple(access for access in accesses if access[0][0] >= 0 or access[0][1] == _MEMORY))
-    if not tracked:
+    if not times:
         return Touched(things)
-    stamped = frozenset(t[0] for t, mode in things.items() if t[1] in _TIMES and mode is not Mode.READ and t in tracked)
-    return Touched(things, stamped)
+    return Touched(things, frozenset(t[0] for t, mode in things.items() if mode is not Mode.READ and t in times))
 
 
-def looks_of(accesses: Iterable[Access]) -> Iterator[Thing]:
+def times_in(accesses: Iterable[Access]) -> Iterator[Thing]:
     """The times that were looked at."""
     return (thing for thing, mode in accesses if mode is Mode.READ and thing[1] in _TIMES)
 
@@ -74,8 +103,8 @@ class HappensBefore:
     steps that conflict with it directly. ``touched[i]`` is what it touched. Steps can be added and taken back.
     """
 
-    def __init__(self, steps: Iterable[Step] = (), tracked: frozenset[Thing] = frozenset()) -> None:
-        self.tracked = tracked
+    def __init__(self, steps: Iterable[Step] = (), looks: Looks = NO_LOOKS) -> None:
+        self.looks = looks
         self.steps: list[Step] = []
         self.touched: list[Touched] = []
         self.before: list[int] = []
@@ -98,7 +127,7 @@ class HappensBefore:
         ``after_all``: it could happen only because nothing else could.
         """
         assert step.effects is not None, "happens-before needs an engine that records effects"
-        what = known if known is not None else touched(step.effects.accesses, self.tracked)
+        what = known if known is not None else self._touched(step)
         index = len(self.steps)
         positions = self.positions.setdefault(step.task, [])
         given = self._closed(positions[-1]) if positions else 0
@@ -149,6 +178,10 @@ class HappensBefore:
             self.conflicts.pop()
             self.before.pop()
         del self._identities[length:]
+
+    def of_task(self, task: int) -> int:
+        """The steps of a task."""
+        return self._of_task.get(task, 0)
 
     def conflicts_of(self, what: Touched) -> int:
         """The steps so far whose order with one that touches ``what`` matters."""
@@ -206,6 +239,14 @@ class HappensBefore:
         """A hash that names the class of interleavings: equal for runs that differ in commuting steps only."""
         return hash(tuple(self.identity(positions[-1]) for _, positions in sorted(self.positions.items()) if positions))
 
+    def _touched(self, step: Step) -> Touched:
+        assert step.effects is not None
+        accesses = step.effects.accesses
+        if self.looks.late and isinstance(step.value, Attributes):
+            late = (facet for task, n, facet in self.looks.late if (task, n) == (step.task, step.n))
+            accesses = [*accesses, *(access for facet in late for access in looked_at(step.value.inode, facet))]
+        return touched(accesses, self.looks.times)
+
     def _closed(self, index: int) -> int:
         return self.before[index] | 1 << index
 
@@ -230,8 +271,8 @@ def conflicting_pairs(steps: Sequence[Step]) -> list[tuple[int, int]]:
     Times count as compared where anybody looked at them. Of the pairs that a schedule can order, these are the ones
     whose order is not decided by others: to flip one is the smallest change that leads to another class.
     """
-    looked = frozenset(thing for step in steps if step.effects is not None for thing in looks_of(step.effects.accesses))
-    return list(HappensBefore(steps, looked).races())
+    times = frozenset(thing for step in steps if step.effects is not None for thing in times_in(step.effects.accesses))
+    return list(HappensBefore(steps, Looks(times)).races())
 
 
 def is_scheduled(step: Step) -> bool:

@@ -24,21 +24,17 @@ from simulator.operations import (
     Mode,
     Operation,
     Sleep,
-    change_time,
-    links,
+    looked_at,
     memory,
-    modification_time,
 )
 
-Outcome = tuple[Any, BaseException | None]
-"""What an operation gave, or what it raised."""
+Outcome = tuple[Any, BaseException | int | None]
+"""What an operation gave, or what it raised: an exception, or the errno of an OSError that the task itself makes."""
 
 _TICK = 1_000
 """What an operation takes when no costs are charged, in nanoseconds: time then only tells the order."""
 
 _FREES_LOCKS = frozenset({Close, Lock})
-_READ_BY = {"mtime": (modification_time,), "ctime": (modification_time, change_time), "links": (links,)}
-"""What a look at a facet of an inode reads."""
 
 
 class ProcessDied(Exception):
@@ -116,6 +112,7 @@ class Dispatcher:
         self.saved: dict[int, int] = {}
         self.resumed: dict[int, tuple[int, str]] = {}
         self.looks: list[tuple[int, int, str]] = []
+        self.late_looks: list[tuple[int, int, str]] = []
         self.record_effects = False
         self.initial = Effects()
         self.changed_at = 0
@@ -129,7 +126,7 @@ class Dispatcher:
         self._locked: list[int] = []
         self._released: dict[int, Release] = {}
         self._running: Task | None = None
-        self._runnable: deque[tuple[Task, Any, BaseException | None]] = deque()
+        self._runnable: deque[tuple[Task, Any, BaseException | int | None]] = deque()
 
     # -- the engine's interface ---------------------------------------------------------------------------------
 
@@ -167,6 +164,7 @@ class Dispatcher:
             self._begin(actor)
         if error is not None:
             process.time += _TICK
+            actor.effects.injected = True
         elif type(operation) is Sleep:
             process.time += max(0, int(operation.seconds * 1e9))
         else:
@@ -184,14 +182,15 @@ class Dispatcher:
                 self._settle()
                 return
             except OSError as refusal:
-                error = refusal
+                # A traceback would hold on to frames, this one and those of the file system.
+                error = refusal.with_traceback(None)
         self._note(actor, operation, value, error, actor.effects)
         actor.retried = False
         if self._locked and type(operation) in _FREES_LOCKS:
             self._unpark()
         # The rank raises an error of its own: a traceback on the one that is kept would keep the rank's frames alive,
         # and with them files that its code has let go of.
-        self._runnable.append((actor, value, None if error is None else OSError(*error.args)))
+        self._runnable.append((actor, value, None if error is None else error.errno))
         self._settle()
 
     def kill(self, rank: int) -> None:
@@ -232,13 +231,13 @@ class Dispatcher:
     def record_save(self, rank: int, step: int) -> None:
         """The save of ``step`` has returned on this rank."""
         self.saved[rank] = step
-        if self._running is not None:
+        if self.record_effects and self._running is not None:
             self._running.effects.saved.append((rank, step))
 
     def record_resume(self, rank: int, step: int, name: str) -> None:
         """The rank has resumed from the checkpoint of that name and step."""
         self.resumed[rank] = (step, name)
-        if self._running is not None:
+        if self.record_effects and self._running is not None:
             self._running.effects.resumed.append((rank, step, name))
 
     def record_look(self, rank: int, attributes: Attributes, facet: str) -> None:
@@ -251,13 +250,17 @@ class Dispatcher:
         else:
             position = -1  # A judgement's stat: no step.
         self.looks.append((position, attributes.inode, facet))
-        effects = steps[position].effects if position >= 0 else None
-        if effects is not None:
-            effects.accesses += [(thing(attributes.inode), Mode.READ) for thing in _READ_BY[facet]]
+        if position < 0:
+            return
+        step, running = steps[position], self._running
+        if running is None or (step.task, step.n) != (running.number, running.count - 1):
+            self.late_looks.append((step.task, step.n, facet))
+        if step.effects is not None:
+            step.effects.accesses += looked_at(attributes.inode, facet)
 
     def record_local(self, rank: int, operation: Operation) -> None:
         """The rank has done an operation that is no scheduling point."""
-        if self._running is not None:
+        if self.record_effects and self._running is not None:
             self._running.effects.local.append((rank, operation))
 
     def abort(self, error: CannotDo) -> None:
@@ -294,8 +297,8 @@ class Dispatcher:
 
     def _record(self, task: Task | None) -> None:
         """What happens from now on is this task's doing."""
+        self._running = task
         if self.record_effects:
-            self._running = task
             self.filesystem.accesses = None if task is None else task.effects.accesses  # type: ignore[attr-defined]
 
     def _begin(self, task: Task, *after: tuple[int, int]) -> None:

@@ -27,7 +27,7 @@ class Effects(msgspec.Struct, gc=False):
     ``after`` are (task, n): the step cannot come before the n-th of that task, which started this one, met it in a
     collective, or was waited for. ``local`` are the operations of that code that are no scheduling points, with their
     ranks; ``saved`` and ``resumed`` what its ranks noted; ``finished`` the ranks whose main task ended, ``released``
-    those whose process did.
+    those whose process did. ``injected``: the step failed by a fault and was not carried out.
     """
 
     accesses: list[Access] = []
@@ -37,6 +37,7 @@ class Effects(msgspec.Struct, gc=False):
     resumed: list[tuple[int, int, str]] = []
     finished: list[int] = []
     released: list[int] = []
+    injected: bool = False
 
 
 class Step(msgspec.Struct, gc=False):
@@ -71,7 +72,8 @@ class Engine(Protocol):
     ``saved`` is the newest step whose save returned, by rank; ``resumed`` the step and name that a rank resumed from.
     ``failed`` are the ranks that raised, in order; ``mismatch`` is set when ranks disagree about a collective.
     ``looks`` are (position in steps of the stat that gave it, inode, facet) of each look at an mtime, a ctime or a link
-    count. With ``record_effects`` each step is given its ``Effects``; ``initial`` are those of what comes before the
+    count; ``late_looks`` are (task, n of the stat, facet) of those that came after a further step of the task. With
+    ``record_effects`` each step is given its ``Effects``; ``initial`` are those of what comes before the
     first step.
     """
 
@@ -92,6 +94,7 @@ class Engine(Protocol):
     saved: dict[int, int]
     resumed: dict[int, tuple[int, str]]
     looks: list[tuple[int, int, str]]
+    late_looks: list[tuple[int, int, str]]
     record_effects: bool
     initial: Effects
     strike: Strike | None

@@ -78,6 +78,14 @@ def name_in(inode: int, name: str) -> Thing:
     return (inode, "/" + name)
 
 
+def looked_at(inode: int, facet: str) -> list[Access]:
+    """What is read when somebody looks at the ``mtime``, the ``ctime`` or the ``links`` that a stat gave."""
+    return [(thing(inode), Mode.READ) for thing in _LOOKS[facet]]
+
+
+_LOOKS = {"mtime": (modification_time,), "ctime": (modification_time, change_time), "links": (links,)}
+
+
 def merged(footprint: Footprint) -> dict[Thing, Mode]:
     """One mode a thing: to read and change the same thing commutes with nobody's change, so it is a write."""
     modes: dict[Thing, Mode] = {}
