@@ -49,16 +49,6 @@ class Explanation(msgspec.Struct, frozen=True):
 def explain(experiment: Experiment, failing: Run) -> Explanation:
     """Find the deciding pair of a failing run; says so where no order of two operations decides."""
     attempt = len(failing.attempts) - 1
-    undisturbed = experiment.run(TapeReplay(Tape()))
-    if undisturbed.violation is not None and undisturbed.violation.invariant == failing.violation_name:
-        return Explanation(
-            attempt,
-            None,
-            None,
-            "",
-            "No order decides: the undisturbed run, one rank after the other, fails too. The protocol has no point "
-            "at which a checkpoint becomes whole at once.",
-        )
     steps = failing.attempts[attempt].steps
     for first, second in _candidates(failing, attempt):
         flipped = experiment.run(_Flipped(failing, attempt, first, second), failing.tape)
@@ -67,19 +57,20 @@ def explain(experiment: Experiment, failing: Run) -> Explanation:
             and flipped.incomplete is None
             and _came_first(flipped, attempt, steps, first, second)
         ):
-            return Explanation(attempt, first, second, "The same run with B before A passes, every invariant judged.")
-    faults = [text for _, text in failing.attempts[attempt].faults]
+            return Explanation(attempt, first, second, "The same run with B before A passes.")
+    return Explanation(attempt, None, None, "", _without_a_pair(experiment, failing, attempt))
+
+
+def _without_a_pair(experiment: Experiment, failing: Run, attempt: int) -> str:
+    faults = [text for record in failing.attempts for _, text in record.faults]
     if faults:
         without = experiment.run(TapeReplay(failing.tape), _without_faults(failing.tape))
         if without.violation is None:
-            return Explanation(
-                attempt,
-                None,
-                None,
-                "",
-                f"The fault decides ({'; '.join(faults)}): without it the same schedule passes.",
-            )
-    return Explanation(attempt, None, None, "", "No single pair of operations was found whose order decides it.")
+            return f"The fault decides ({'; '.join(faults)}): without it the same schedule passes."
+    undisturbed = experiment.run(TapeReplay(Tape()))
+    if undisturbed.violation is not None and undisturbed.violation_name == failing.violation_name:
+        return "No order of two operations decides: the undisturbed run, one rank after the other, fails too."
+    return "No single pair of operations was found whose order decides it."
 
 
 def footprints(steps: Sequence[Step]) -> list[Footprint]:

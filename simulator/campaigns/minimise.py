@@ -88,11 +88,11 @@ class _Minimiser:
                 return
 
     def _few_switches(self) -> None:
-        """Systematically try tapes with no, one and two schedule choices beside the faults that are left."""
+        """Systematically try tapes with no, one and two schedule choices beside the faults, no more than there are."""
         faults = [(a, v) for a, v in self._best.tape.choices.items() if a[1] != "schedule"]
         wanted = len(self._best.tape) - len(faults)
         self._try(faults)
-        for count in range(1, min(wanted, 3)):
+        for count in range(1, min(wanted, 2) + 1):
             points = list(self._points())
             if len(points) ** count > self._budget * 4:
                 return

@@ -1,0 +1,115 @@
+"""A run that tested nothing, or that never ends, is no pass."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+import simulator
+from simulator.errors import CannotDo, Escape, UsageError
+from simulator.rank import Rank
+from simulator.scenario import Budgets, Scenario
+
+
+def test_a_program_in_which_nothing_can_interleave_is_an_error() -> None:
+    def program(rank: Rank) -> None:
+        if rank.index == 0:
+            (rank.root / "a").mkdir()
+
+    with pytest.raises(CannotDo, match="nothing was interleaved"):
+        simulator.explore(program, schedules=10)
+
+
+def test_a_write_to_the_real_disk_is_an_escape_that_names_the_call(tmp_path: Path) -> None:
+    target = tmp_path / "escaped"
+
+    def program(rank: Rank) -> None:
+        (rank.root / f"{rank.index}").mkdir()
+        os.mkdir(target)
+
+    with pytest.raises(Escape, match=r"os\.mkdir.*escaped"):
+        simulator.explore(program, schedules=10)
+    assert not target.exists()
+
+
+def test_an_escape_counts_even_when_code_under_test_swallows_it(tmp_path: Path) -> None:
+    def program(rank: Rank) -> None:
+        (rank.root / f"{rank.index}").mkdir()
+        try:
+            (tmp_path / "escaped").write_bytes(b"")
+        except Exception:
+            (rank.root / "went on").mkdir()
+
+    with pytest.raises(Escape):
+        simulator.explore(program, schedules=10)
+
+
+def test_a_loop_that_polls_for_ever_is_incomplete() -> None:
+    def program(rank: Rank) -> None:
+        (rank.root / f"{rank.index}").mkdir()
+        while not (rank.root / "never").exists():
+            time.sleep(1)
+
+    for budgets, reason in (
+        (Budgets(operations=500), "operations: 500"),
+        (Budgets(virtual_seconds=600), "virtual time: 600 s"),
+    ):
+        result = simulator.explore(_plain(program, budgets), schedules=3)
+        assert result.verdict == "incomplete"
+        assert result.reason is not None
+        assert result.reason.startswith(reason)
+
+
+def test_a_rank_that_computes_for_ever_is_incomplete_and_named() -> None:
+    def program(rank: Rank) -> None:
+        (rank.root / f"{rank.index}").mkdir()
+        while rank.index == 1:
+            pass
+
+    result = simulator.explore(_plain(program, Budgets(wall_seconds=0.2)), schedules=3)
+    assert result.verdict == "incomplete"
+    assert result.reason is not None
+    assert "rank 1 did no operation" in result.reason
+    assert "test_limits.py" in result.reason
+
+
+def test_polling_ends_when_what_it_waits_for_comes_whatever_the_scheduler() -> None:
+    def program(rank: Rank) -> None:
+        if rank.index == 0:
+            for number in range(5):
+                (rank.root / f"{number}").mkdir()
+            (rank.root / "marker").mkdir()
+        else:
+            while not (rank.root / "marker").exists():
+                time.sleep(0.1)
+
+    for scheduler in ("random", "sticky", "pct", "pos", "surw"):
+        assert simulator.explore(program, schedules=50, scheduler=scheduler).verdict == "clean"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"nodes": 0}, "cluster.nodes"),
+        ({"ranks_per_node": 0}, "cluster.ranks_per_node"),
+        ({"schedules": 0}, "schedules"),
+        ({"scheduler": "best"}, "best"),
+        ({"filesystem": "floppy"}, "floppy"),
+        ({"restarts": -1}, "restarts"),
+        ({"faults": simulator.Faults(kills=-1)}, "faults.kills"),
+        ({"faults": simulator.Faults(power_losses=1)}, "faults.power_losses"),
+        ({"faults": simulator.Faults(errors=(simulator.ErrorRule("write", "ENOSUCH"),))}, "ENOSUCH"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict, named: str) -> None:  # type: ignore[type-arg]
+    with pytest.raises(UsageError, match=named):
+        simulator.explore(lambda rank: None, **arguments)
+
+
+def _plain(program, budgets: Budgets):  # type: ignore[no-untyped-def]
+    from simulator.experiment import Experiment
+
+    return Experiment(Scenario(budgets=budgets), programs=[program] * 2)
