@@ -26,6 +26,13 @@ def _copied(copy: Callable[[Path, Path], Path]) -> Action:
     return lambda root, first, second: None if os.path.isdir(root / first) else str(copy(root / first, root / second))
 
 
+def _copied_tree(root: Path, first: str, second: str) -> Any:
+    """Not into itself, which ends by the recursion limit."""
+    if (root / second).resolve().is_relative_to((root / first).resolve()):
+        return None
+    return str(shutil.copytree(root / first, root / second / "copy", symlinks=True))
+
+
 def _appended(root: Path, first: str, second: str) -> Any:
     with open(root / first, "a") as file:
         before = file.tell()
@@ -196,7 +203,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "at a directory": _at_directory,
     "copyfile": _copied(shutil.copyfile),
     "copy2": _copied(shutil.copy2),
-    "copytree": lambda root, a, b: str(shutil.copytree(root / a, root / b / "copy", symlinks=True)),
+    "copytree": _copied_tree,
     "move": lambda root, a, b: str(shutil.move(root / a, root / b)),
     "rmtree": lambda root, a, b: shutil.rmtree(root / a),
     "rmtree ignoring errors": lambda root, a, b: shutil.rmtree(root / a, ignore_errors=True),
