@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from simulator.boundary.caller import CURRENT, Caller, current
 from simulator.boundary.calls import described, refuse
-from simulator.boundary.descriptors import CHANGES, WRITABLE_OUTSIDE
-from simulator.boundary.paths import is_below
+from simulator.boundary.descriptors import CHANGES
+from simulator.boundary.paths import WRITABLE_OUTSIDE, is_below, is_bytecode
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 
 _added = False
@@ -53,7 +53,7 @@ def _open(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
     if text is None or text in WRITABLE_OUTSIDE:
         return
     changes = bool((flags or 0) & CHANGES) or (isinstance(mode, str) and bool(set(mode) & set("wax+")))
-    if is_below(caller.root, text) or (changes and not _is_bytecode(text)):
+    if is_below(caller.root, text) or (changes and not is_bytecode(text)):
         refuse(caller, described("open", os.fsdecode(path), mode if mode is not None else flags) + _past)
 
 
@@ -66,7 +66,7 @@ def _look(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
 def _change(paths: int) -> Callable[[Caller, str, tuple[Any, ...]], None]:
     def check(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
         texts = [_whole(caller, path) for path in arguments[:paths]]
-        if not all(text is None or _is_bytecode(text) for text in texts):
+        if not all(text is None or is_bytecode(text) for text in texts):
             refuse(caller, described(event, *arguments[:paths]) + _past)
 
     return check
@@ -91,11 +91,6 @@ def _whole(caller: Caller, path: Any) -> str | None:
         return None
     text = os.fsdecode(path)
     return normpath(text if text.startswith("/") else f"{caller.cwd}/{text}")
-
-
-def _is_bytecode(text: str) -> bool:
-    """What the import system writes beside a module that it has compiled: no doing of the code under test."""
-    return text.endswith("/__pycache__") or ("/__pycache__/" in text and ".pyc" in text)
 
 
 _past: Final = ", by a function that was called past the boundary"

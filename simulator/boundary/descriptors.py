@@ -13,13 +13,10 @@ from typing import Any, Final
 
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act, error_of, refuse_call
-from simulator.boundary.paths import as_text, outside, place, target
+from simulator.boundary.paths import may_be_written, outside, place, target
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import Close, Dup, Extent, Fsync, Open, Read, Seek, Stat, Truncate, Write
 from simulator.originals import OS
-
-WRITABLE_OUTSIDE: Final = frozenset({"/dev/null", "/dev/tty", "/dev/stdout", "/dev/stderr", "/dev/full", "/dev/zero"})
-"""What a rank may open for writing outside the root: nothing stays behind there."""
 
 CHANGES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 """Flags with which open(2) can change something."""
@@ -34,7 +31,7 @@ def open_descriptor(caller: Caller, path: Any, flags: int, mode: int = 0o777, *,
     where, at = place(caller, path, dir_fd)
     if where is None:
         path = outside(caller, path, dir_fd)
-        if flags & CHANGES and as_text(path) not in WRITABLE_OUTSIDE:
+        if flags & CHANGES and not may_be_written(caller, path):
             refuse_call(caller, "os.open", path, flags)
         real: int = OS["open"](path, flags, mode, dir_fd=dir_fd)
         return real

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, refuse_call
-from simulator.boundary.descriptors import WRITABLE_OUTSIDE, open_at
-from simulator.boundary.paths import as_text, outside, place
+from simulator.boundary.descriptors import open_at
+from simulator.boundary.paths import may_be_written, outside, place
 from simulator.boundary.raw_file import RawFile, made
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import Seek
@@ -58,10 +58,9 @@ def open_path(
     if opener is None and not isinstance(file, int):
         where, _ = place(caller, file)
         if where is None:
-            path = outside(caller, file)
-            if parsed.writing and as_text(path) not in WRITABLE_OUTSIDE:
+            if parsed.writing and not may_be_written(caller, file):
                 refuse_call(caller, "open", file, mode)
-            return open_file(path, mode, buffering, encoding, errors, newline, closefd)
+            return open_file(outside(caller, file), mode, buffering, encoding, errors, newline, closefd)
     elif opener is None and file < FIRST_DESCRIPTOR:
         return open_file(file, mode, buffering, encoding, errors, newline, closefd)
     if parsed.text or buffering != -1 or encoding is not None or errors is not None or newline is not None:

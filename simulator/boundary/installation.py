@@ -144,7 +144,11 @@ class Installation:
         owner, _, attribute = path.rpartition(".")
         holder = getattr(module, owner, None) if owner else module
         before = holder.__dict__.get(attribute) if holder is not None else None
-        if before is None or before in self._originals:
+        if before is None:
+            return
+        if before in self._originals:
+            # Left over where somebody patched and unpatched across an uninstall.
+            self._set.append((holder, attribute, self._originals[before], before))
             return
         after = self._replacements.get(before)
         if after is None:

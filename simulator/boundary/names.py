@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act, refuse_call
-from simulator.boundary.paths import as_text, is_below, outside, place
+from simulator.boundary.paths import as_text, is_below, may_be_written, outside, place
 from simulator.filesystems.interface import LINK_TO_ROOT
 from simulator.operations import Link, Mkdir, Readlink, Rename, Rmdir, Symlink, Unlink
 from simulator.originals import OS
@@ -17,7 +17,8 @@ def mkdir(caller: Caller, path: Any, mode: int = 0o777, *, dir_fd: Any = None) -
     """As ``os.mkdir``."""
     where, at = place(caller, path, dir_fd)
     if where is None:
-        refuse_call(caller, "os.mkdir", path)
+        _change_outside(caller, "mkdir", path, mode, dir_fd=dir_fd)
+        return
     act(caller, Mkdir(where, mode & ~caller.umask, at), path)
 
 
@@ -33,7 +34,8 @@ def unlink(caller: Caller, path: Any, *, dir_fd: Any = None) -> None:
     """As ``os.unlink``."""
     where, at = place(caller, path, dir_fd)
     if where is None:
-        refuse_call(caller, "os.unlink", path)
+        _change_outside(caller, "unlink", path, dir_fd=dir_fd)
+        return
     act(caller, Unlink(where, at), path)
 
 
@@ -41,18 +43,19 @@ def remove(caller: Caller, path: Any, *, dir_fd: Any = None) -> None:
     """As ``os.remove``."""
     where, at = place(caller, path, dir_fd)
     if where is None:
-        refuse_call(caller, "os.remove", path)
+        _change_outside(caller, "remove", path, dir_fd=dir_fd)
+        return
     act(caller, Unlink(where, at), path)
 
 
 def rename(caller: Caller, src: Any, dst: Any, *, src_dir_fd: Any = None, dst_dir_fd: Any = None) -> None:
     """As ``os.rename``."""
-    _rename(caller, "os.rename", src, dst, src_dir_fd, dst_dir_fd)
+    _rename(caller, "rename", src, dst, src_dir_fd, dst_dir_fd)
 
 
 def replace(caller: Caller, src: Any, dst: Any, *, src_dir_fd: Any = None, dst_dir_fd: Any = None) -> None:
     """As ``os.replace``, which is the same system call."""
-    _rename(caller, "os.replace", src, dst, src_dir_fd, dst_dir_fd)
+    _rename(caller, "replace", src, dst, src_dir_fd, dst_dir_fd)
 
 
 def link(
@@ -108,11 +111,20 @@ def mknod(caller: Caller, path: Any, mode: int = 0o600, device: int = 0, *, dir_
     refuse_call(caller, "os.mknod", path)
 
 
+def _change_outside(caller: Caller, function: str, path: Any, *arguments: Any, dir_fd: Any) -> None:
+    if dir_fd is not None or not may_be_written(caller, path):
+        refuse_call(caller, f"os.{function}", path)
+    OS[function](outside(caller, path), *arguments)
+
+
 def _rename(caller: Caller, function: str, src: Any, dst: Any, src_dir_fd: Any, dst_dir_fd: Any) -> None:
     source, source_at = place(caller, src, src_dir_fd)
     destination, destination_at = place(caller, dst, dst_dir_fd)
     if source is None or destination is None:
-        refuse_call(caller, function, src, dst)
+        if source is None and destination is None and may_be_written(caller, src) and may_be_written(caller, dst):
+            OS[function](outside(caller, src), outside(caller, dst), src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+            return
+        refuse_call(caller, f"os.{function}", src, dst)
     act(caller, Rename(source, destination, source_at, destination_at), src, dst)
 
 

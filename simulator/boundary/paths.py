@@ -11,10 +11,13 @@ import errno
 import os
 from os import fsdecode, fspath
 from posixpath import normpath
-from typing import Any
+from typing import Any, Final
 
 from simulator.boundary.caller import Caller
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
+
+WRITABLE_OUTSIDE: Final = frozenset({"/dev/null", "/dev/tty", "/dev/stdout", "/dev/stderr", "/dev/full", "/dev/zero"})
+"""What a rank may open for writing outside the root: nothing stays behind there."""
 
 _LARGEST_TABLE = 1 << 16
 _known: dict[str, dict[str, str]] = {}
@@ -63,9 +66,18 @@ def outside(caller: Caller, path: Any, dir_fd: Any = None) -> Any:
     return path if path.startswith("/") else caller.cwd + "/" + path
 
 
-def absolute(caller: Caller, text: str) -> str:
-    """The absolute path below the root that a link's text, absolute within the simulated file system, stands for."""
-    return caller.root + text if text != "/" else caller.root
+def may_be_written(caller: Caller, path: Any) -> bool:
+    """Whether a rank may write a path outside the root: devices that keep nothing, and compiled modules.
+
+    Bytecode is written by the import system (pytest's goes through ``os``), not by the code under test.
+    """
+    text = as_text(outside(caller, path))
+    return text in WRITABLE_OUTSIDE or is_bytecode(text)
+
+
+def is_bytecode(text: str) -> bool:
+    """Whether a path is a compiled module, a temporary name of one, or the directory of such."""
+    return text.endswith("/__pycache__") or ("/__pycache__/" in text and ".pyc" in text)
 
 
 def is_below(root: str, path: str) -> bool:

@@ -104,7 +104,8 @@ def _scanned(root: Path, first: str, second: str) -> Any:
 def _bytes(root: Path, first: str, second: str) -> Any:
     directory = os.fsencode(root / first)
     with os.scandir(directory) as entries:
-        return sorted(os.listdir(directory)), sorted(entry.path for entry in entries), sorted(glob.glob(directory + b"/*"))
+        scanned = sorted(entry.path for entry in entries)
+    return sorted(os.listdir(directory)), scanned, sorted(glob.glob(directory + b"/*"))
 
 
 def _walked(root: Path, first: str, second: str) -> Any:

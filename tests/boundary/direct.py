@@ -10,7 +10,6 @@ from typing import Any
 from simulator.boundary.caller import CURRENT
 from simulator.errors import Escape
 from simulator.filesystems.interface import Attributes
-from simulator.filesystems.interface import Attributes
 from simulator.filesystems.posix.model import PosixModel
 from simulator.operations import Operation, Sleep
 

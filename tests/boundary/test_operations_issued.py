@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -69,7 +68,8 @@ def test_temporary_files_have_names_of_the_rank(caller: DirectCaller) -> None:
             file.write("x")
         inside = os.path.basename(file.name)
         path = f"{name}/{inside}"
-        assert [line for line in named(caller) if line != "seek"] == [f"open {path}", "write", "close", f"unlink {path}"]
+        unsought = [line for line in named(caller) if line != "seek"]
+        assert unsought == [f"open {path}", "write", "close", f"unlink {path}"]
     again = DirectCaller()
     with running(again):
         assert os.path.basename(tempfile.mkdtemp(dir=HERE)) == name

@@ -31,7 +31,7 @@ PROGRAMS = {
     "walk": "list(os.walk(root + '/c')); list(os.fwalk(root + '/c'))",
     "pathlib": "p = pathlib.Path(root); list((p / 'c').iterdir()); (p / 'q' / 'r').mkdir(parents=True); p.exists()",
     "removedirs": "os.renames(root + '/c/d/g', root + '/u/v/g')",
-    "descriptors": "fd = os.open('c/f', os.O_RDWR); os.write(fd, b'1234'); os.ftruncate(fd, 2); os.fsync(fd); os.close(fd)",
+    "descriptors": "fd = os.open('c/f', 2); os.write(fd, b'1'); os.ftruncate(fd, 2); os.fsync(fd); os.close(fd)",
 }
 
 
