@@ -107,16 +107,11 @@ def open_raw(caller: Caller, file: Any, mode: str = "r", closefd: bool = True, o
 
 def mode_of(mode: str) -> Mode:
     """Take a mode string apart. Raises TypeError or ValueError as ``open`` does."""
-    if not isinstance(mode, str):
-        raise TypeError(f"open() argument 'mode' must be str, not {type(mode).__name__}")
-    letters = set(mode)
-    if letters - set("axrwb+tU") or len(mode) > len(letters) or "U" in letters:
-        raise ValueError(f"invalid mode: {mode!r}")
-    if "t" in letters and "b" in letters:
-        raise ValueError("can't have text and binary mode at once")
+    letters = set(mode) if isinstance(mode, str) else set()
     kinds = letters & set("rwax")
-    if len(kinds) != 1:
-        raise ValueError("must have exactly one of create/read/write/append mode")
+    if letters - set("axrwb+t") or len(kinds) != 1 or len(mode) > len(letters) or letters >= set("bt"):
+        open_file(os.devnull, mode).close()
+        raise ValueError(f"invalid mode: {mode!r}")
     kind = kinds.pop()
     updating = "+" in letters
     access = os.O_RDWR if updating else os.O_RDONLY if kind == "r" else os.O_WRONLY
@@ -133,8 +128,6 @@ def _check(parsed: Mode, buffering: int, encoding: Any, errors: Any, newline: An
     if not isinstance(buffering, int):
         raise TypeError(f"{type(buffering).__name__!r} object cannot be interpreted as an integer")
     if parsed.text:
-        if buffering == 0:
-            raise ValueError("can't have unbuffered text I/O")
         return
     for name, value in (("encoding", encoding), ("errors", errors), ("newline", newline)):
         if value is not None:
@@ -161,6 +154,8 @@ def _layered(
     newline: str | None,
 ) -> Any:
     if buffering == 0:
+        if parsed.text:
+            raise ValueError("can't have unbuffered text I/O")  # the file is open, and made or truncated, by then
         return raw
     if buffering == 1 and not parsed.text:
         warnings.warn(

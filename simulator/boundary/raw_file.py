@@ -16,6 +16,7 @@ from simulator.boundary.caller import CURRENT, Caller, current
 from simulator.boundary.calls import error_of
 from simulator.boundary.descriptors import content_of
 from simulator.operations import Close, Read, Seek, Truncate, Write
+from simulator.originals import FileIO
 
 _CLOSED: Final = "I/O operation on closed file"
 
@@ -40,6 +41,10 @@ class RawFile(io.RawIOBase):
     _untouched: bool
 
     # What opens many files sets the slots by itself (``made``): a call of a class costs as much as all the rest.
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return FileIO  # what ``isinstance`` is told
 
     @property
     def closefd(self) -> bool:
