@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+from operator import index
 from typing import Any, Final
 
 from simulator.boundary.caller import Caller
@@ -75,7 +76,7 @@ def chmod(caller: Caller, path: Any, mode: int, *, dir_fd: Any = None, follow_sy
 
 def fchmod(caller: Caller, fd: int, mode: int) -> None:
     """As ``os.fchmod``."""
-    if fd < FIRST_DESCRIPTOR:
+    if index(fd) < FIRST_DESCRIPTOR:
         refuse_call(caller, "os.fchmod", fd, mode)
     act(caller, Chmod(fd, mode))
 
@@ -98,7 +99,7 @@ def lchown(caller: Caller, path: Any, uid: int, gid: int) -> None:
 
 def fchown(caller: Caller, fd: int, uid: int, gid: int) -> None:
     """As ``os.fchown``."""
-    if fd < FIRST_DESCRIPTOR:
+    if index(fd) < FIRST_DESCRIPTOR:
         refuse_call(caller, "os.fchown", fd, uid, gid)
     act(caller, Chown(fd, uid, gid))
 
@@ -114,7 +115,10 @@ def utime(
 ) -> None:
     """As ``os.utime``, whose errors name no file."""
     exact = _nanoseconds(times, ns)
-    where, at = target(caller, path, dir_fd)
+    try:
+        where, at = target(caller, path, dir_fd)
+    except FileNotFoundError:
+        raise error_of(errno.ENOENT) from None
     if where is None:
         refuse_call(caller, "os.utime", path, times)
     act(caller, Utime(where, exact, bool(follow_symlinks), at))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any, Final
 
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act, refuse_call
-from simulator.boundary.paths import as_text, is_below, may_be_written, outside, place
+from simulator.boundary.paths import Place, as_text, is_below, may_be_written, outside, place
 from simulator.filesystems.interface import LINK_TO_ROOT
 from simulator.operations import Link, Mkdir, Readlink, Rename, Rmdir, Symlink, Unlink
 from simulator.originals import OS
@@ -68,8 +69,7 @@ def link(
     follow_symlinks: bool = True,
 ) -> None:
     """Like ``os.link``: on Linux CPython calls link(2), which follows no link, unless a directory is given."""
-    source, source_at = place(caller, src, src_dir_fd)
-    destination, destination_at = place(caller, dst, dst_dir_fd)
+    (source, source_at), (destination, destination_at) = _both(caller, src, dst, src_dir_fd, dst_dir_fd)
     if source is None or destination is None:
         refuse_call(caller, "os.link", src, dst)
     follow = bool(follow_symlinks) and (src_dir_fd is not None or dst_dir_fd is not None)
@@ -79,7 +79,9 @@ def link(
 def symlink(caller: Caller, src: Any, dst: Any, target_is_directory: bool = False, *, dir_fd: Any = None) -> None:
     """As ``os.symlink``. A link to an absolute path outside the root would lead out of the simulation: an escape."""
     text = as_text(src)
-    where, at = place(caller, dst, dir_fd)
+    if not text:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), src, None, dst)
+    where, at = _both(caller, text, dst, None, dir_fd)[1]
     if where is None:
         refuse_call(caller, "os.symlink", src, dst)
     if text.startswith("/"):
@@ -111,6 +113,15 @@ def mknod(caller: Caller, path: Any, mode: int = 0o600, device: int = 0, *, dir_
     refuse_call(caller, "os.mknod", path)
 
 
+def _both(caller: Caller, src: Any, dst: Any, src_dir_fd: Any, dst_dir_fd: Any) -> tuple[Place, Place]:
+    """Where the two paths of a call are. An empty one is refused by the call, whose errors name both."""
+    try:
+        return place(caller, src, src_dir_fd), place(caller, dst, dst_dir_fd)
+    except FileNotFoundError as error:
+        error.filename, error.filename2 = os.fspath(src), os.fspath(dst)
+        raise
+
+
 def _change_outside(caller: Caller, function: str, path: Any, *arguments: Any, dir_fd: Any) -> None:
     if dir_fd is not None or not may_be_written(caller, path):
         refuse_call(caller, f"os.{function}", path)
@@ -118,8 +129,7 @@ def _change_outside(caller: Caller, function: str, path: Any, *arguments: Any, d
 
 
 def _rename(caller: Caller, function: str, src: Any, dst: Any, src_dir_fd: Any, dst_dir_fd: Any) -> None:
-    source, source_at = place(caller, src, src_dir_fd)
-    destination, destination_at = place(caller, dst, dst_dir_fd)
+    (source, source_at), (destination, destination_at) = _both(caller, src, dst, src_dir_fd, dst_dir_fd)
     if source is None or destination is None:
         if source is None and destination is None and may_be_written(caller, src) and may_be_written(caller, dst):
             OS[function](outside(caller, src), outside(caller, dst), src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)

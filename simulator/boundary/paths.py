@@ -11,7 +11,7 @@ import errno
 import os
 from os import fsdecode, fspath
 from posixpath import normpath
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from simulator.boundary.caller import Caller
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
@@ -24,7 +24,11 @@ _known: dict[str, dict[str, str]] = {}
 """For each root, the relative path of every absolute path below it that was met: schedules repeat their paths."""
 
 
-def place(caller: Caller, path: Any, dir_fd: Any = None) -> tuple[str | None, int | None]:
+Place: TypeAlias = tuple[str | None, int | None]
+"""A path relative to the root or to a directory descriptor, and that descriptor; (None, None) for outside."""
+
+
+def place(caller: Caller, path: Any, dir_fd: Any = None) -> Place:
     """Where ``path`` is: (relative path, directory descriptor or None), or (None, None) for outside the simulation.
 
     Raises what the functions of ``os`` raise for a path that cannot be one: TypeError, ValueError for an embedded
@@ -85,7 +89,7 @@ def is_below(root: str, path: str) -> bool:
     return path == root or path.startswith(root + "/")
 
 
-def _place_at(caller: Caller, text: str, dir_fd: Any) -> tuple[str | None, int | None]:
+def _place_at(caller: Caller, text: str, dir_fd: Any) -> Place:
     if not isinstance(dir_fd, int):
         raise TypeError(f"argument should be integer or None, not {type(dir_fd).__name__}")
     if text.startswith("/"):
