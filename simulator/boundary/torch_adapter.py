@@ -1,4 +1,4 @@
-"""``torch``: its zip writer given a path, which writes in C++, and what maps files into memory.
+"""``torch``: its zip archives, which C++ writes and reads, and what maps files into memory.
 
 ``torch.save(obj, path)`` hands the path to ``torch._C.PyTorchFileWriter``. Held as system calls (torch 2.13, strace),
 that does stat of the parent directory, open with O_WRONLY | O_CREAT | O_TRUNC, the writes of a ``std::filebuf``, and
@@ -8,6 +8,12 @@ close. Reproduced here with the writer over a Python object, and these differenc
 - the records in the archive lie under ``archive/``, not under the file's name without suffix, as always when torch
   writes to a Python object; ``torch.load`` does not mind.
 
+No operation may be done while C++ calls back into Python: pybind11 keeps a stack of its calls for each thread, and
+when one rank goes on inside such a call while another one is inside its own, the process is aborted
+(``loader_life_support``). So the writer fills a sink, which is emptied after each of its calls, with the same writes in
+the same order; and the reader gets the whole content, read at once after torch's look at the first bytes, where
+CPython's buffered file would be read piece by piece.
+
 ``torch.load(path)`` opens the path in Python; only ``mmap=True`` goes past it, and is refused. What C++ opens itself
 (``torch.jit.save``, ``torch.UntypedStorage.from_file``) is not adapted: it fails, since the root is on no real disk.
 """
@@ -15,14 +21,17 @@ close. Reproduced here with the writer over a Python object, and these differenc
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
-from simulator.boundary.caller import Caller, current
+from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, refuse_call
 from simulator.boundary.descriptors import open_at
 from simulator.boundary.dispatch import original_of
+from simulator.boundary.files import open_path
 from simulator.boundary.paths import outside, place
 from simulator.boundary.raw_file import is_simulated
 from simulator.boundary.writing import FileBuffer
@@ -30,106 +39,130 @@ from simulator.operations import Close, Seek
 
 
 class Sink:
-    """The Python object to which torch's C++ code writes. Never raises: C++ frames and destructors lie above it."""
+    """The Python object to which torch's C++ code writes: keeps what comes, for later."""
 
-    def __init__(self, caller: Caller, fd: int) -> None:
-        self.failure: BaseException | None = None
+    def __init__(self) -> None:
         self.total = 0
-        self._caller = caller
-        self._fd = fd
-        self._buffer = FileBuffer(caller, fd)
-        self._open = True
+        self._kept: list[tuple[str, Any]] = []
 
     def write(self, data: Any) -> int:
-        """Take a piece. Gives its size, whatever becomes of it; a failure is kept, and nothing is written after it."""
-        size: int = memoryview(data).nbytes
-        if self.failure is None and self._is_usable():
-            try:
-                self._buffer.write(bytes(data))
-                self.total += size
-            except BaseException as error:
-                self.failure = error
-        return size
+        """Take a piece."""
+        piece = bytes(data)
+        self._kept.append(("write", (piece,)))
+        self.total += len(piece)
+        return len(piece)
 
-    def flush(self) -> None:
-        """Torch flushes when it has ended the archive; what is held goes out when the file is closed."""
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Leave a hole, as ``torch.serialization.skip_data`` asks for."""
+        self._kept.append(("seek", (offset, whence)))
+        self.total = offset if whence == os.SEEK_SET else self.total + offset
+        return self.total
 
     def tell(self) -> int:
         """Where the next byte goes."""
         return self.total
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Leave a hole, as ``torch.serialization.skip_data`` asks for."""
-        if self.failure is None and self._is_usable():
-            try:
-                self._buffer.flush()
-                self.total = self._caller.perform(Seek(self._fd, offset, whence))
-            except BaseException as error:
-                self.failure = error
-        return self.total
+    def flush(self) -> None:
+        """Torch flushes when it has ended the archive; what it writes to is flushed by whoever owns it."""
+
+    def empty(self, target: Any) -> None:
+        """Do to ``target`` what was done here. What follows a failure is dropped."""
+        kept, self._kept = self._kept, []
+        for action, arguments in kept:
+            getattr(target, action)(*arguments)
+
+
+class ArchiveFile:
+    """The file that torch's C++ code opens for an archive: a ``std::ofstream``."""
+
+    def __init__(self, caller: Caller, fd: int) -> None:
+        self._caller = caller
+        self._fd = fd
+        self._buffer = FileBuffer(caller, fd)
+
+    def write(self, data: bytes) -> None:
+        """Take a piece. Raises RuntimeError when it cannot be written."""
+        self._attempt(lambda: self._buffer.write(data))
+
+    def seek(self, offset: int, whence: int) -> None:
+        """Write out what is held and move. Raises RuntimeError when that fails."""
+        self._attempt(self._buffer.flush)
+        self._caller.perform(Seek(self._fd, offset, whence))
 
     def close(self) -> None:
-        """Write out what is held, also after a failure, as the destructor of the stream does, and close."""
-        if not self._open or not self._is_usable():
-            return
-        self._open = False
+        """Write out what is held, also after a failure, and close. Raises RuntimeError when it cannot be written."""
         try:
-            self._buffer.flush()
-        except OSError as error:
-            self.failure = self.failure or error
-        self._caller.perform(Close(self._fd))
+            self._attempt(self._buffer.flush)
+        finally:
+            self._caller.perform(Close(self._fd))
 
-    def _is_usable(self) -> bool:
-        return self._open and current() is self._caller
+    def _attempt(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            raise RuntimeError("basic_ios::clear: iostream error") from error
 
 
 class ArchiveWriter:
-    """``torch._C.PyTorchFileWriter`` with a path, for a rank."""
+    """``torch._C.PyTorchFileWriter`` for a rank. ``target`` is what is written to; ``owned``: it is closed here."""
 
-    def __init__(self, writer: Any, sink: Sink) -> None:
+    def __init__(self, writer: Any, sink: Sink, target: Any, owned: bool) -> None:
         self._writer = writer
         self._sink = sink
+        self._target = target
+        self._owned = owned
         self._start = 0
+        self._failure: BaseException | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._writer, name)
 
     def write_record(self, *arguments: Any) -> None:
-        """Write a record. Raises RuntimeError, as C++ does, when the file cannot be written."""
+        """Write a record. Raises RuntimeError when the file cannot be written, or what the target raises."""
         self._start = self._sink.total
         self._writer.write_record(*arguments)
-        self._raise()
+        self._empty()
 
     def write_record_metadata(self, *arguments: Any) -> None:
-        """Leave room for a record. Raises RuntimeError as ``write_record`` does."""
+        """Leave room for a record. Raises as ``write_record`` does."""
         self._start = self._sink.total
         self._writer.write_record_metadata(*arguments)
-        self._raise()
+        self._empty()
 
     def write_end_of_file(self) -> None:
         """End the archive and close the file. Raises RuntimeError when it cannot be written, or could not before."""
-        failed = self._sink.failure is not None
+        before = self._sink.total
         self._writer.write_end_of_file()
-        if isinstance(self._sink.failure, Exception | None):
-            self._sink.close()
-        if failed and isinstance(self._sink.failure, OSError):
-            place = f"[enforce fail at inline_container.cc] . unexpected pos {self._sink.total} vs {self._start}"
-            raise RuntimeError(place) from self._sink.failure
-        self._raise()
+        if self._failure is None:
+            self._empty()
+            if self._owned:
+                self._target.close()
+            return
+        if not isinstance(self._failure, Exception):
+            raise self._failure
+        try:
+            if self._owned:
+                self._target.close()
+        finally:
+            place = f"unexpected pos {before} vs {self._start}"
+            raise RuntimeError(f"[enforce fail at inline_container.cc] . {place}") from self._failure
 
-    def _raise(self) -> None:
-        failure = self._sink.failure
-        if isinstance(failure, OSError):
-            raise RuntimeError("basic_ios::clear: iostream error") from failure
-        if failure is not None:
-            raise failure
+    def _empty(self) -> None:
+        try:
+            self._sink.empty(self._target)
+        except BaseException as error:
+            self._failure = error
+            raise
 
 
 def file_writer(caller: Caller, name_or_buffer: Any, *arguments: Any, **keywords: Any) -> Any:
     """In place of ``torch._C.PyTorchFileWriter``."""
     make = original_of(sys.modules["torch._C"].PyTorchFileWriter)
-    if not isinstance(name_or_buffer, str | bytes | os.PathLike):
+    if type(name_or_buffer) is io.BytesIO:
         return make(name_or_buffer, *arguments, **keywords)
+    sink = Sink()
+    if not isinstance(name_or_buffer, str | bytes | os.PathLike):
+        return ArchiveWriter(make(sink, *arguments, **keywords), sink, name_or_buffer, owned=False)
     where, at = place(caller, name_or_buffer)
     if where is None:
         refuse_call(caller, "torch.save", name_or_buffer)
@@ -141,8 +174,30 @@ def file_writer(caller: Caller, name_or_buffer: Any, *arguments: Any, **keywords
             raise RuntimeError(f"Parent directory {parent} does not exist.") from error
         text = f"[enforce fail at inline_container.cc] . open file failed with strerror: {error.strerror}"
         raise RuntimeError(text) from error
-    sink = Sink(caller, fd)
-    return ArchiveWriter(make(sink, *arguments, **keywords), sink)
+    return ArchiveWriter(make(sink, *arguments, **keywords), sink, ArchiveFile(caller, fd), owned=True)
+
+
+def file_reader(caller: Caller, name_or_buffer: Any, *arguments: Any, **keywords: Any) -> Any:
+    """In place of ``torch._C.PyTorchFileReader``."""
+    make = original_of(sys.modules["torch._C"].PyTorchFileReader)
+    if isinstance(name_or_buffer, str | bytes | os.PathLike):
+        if place(caller, name_or_buffer)[0] is None:
+            return make(outside(caller, name_or_buffer), *arguments, **keywords)
+        with open_path(caller, name_or_buffer, "rb") as file:
+            return make(_content_of(file), *arguments, **keywords)
+    if type(name_or_buffer) is io.BytesIO:
+        return make(name_or_buffer, *arguments, **keywords)
+    return make(_content_of(name_or_buffer), *arguments, **keywords)
+
+
+def _content_of(file: Any) -> io.BytesIO:
+    """All that a file holds, in memory, at the file's position."""
+    position = file.tell()
+    file.seek(0)
+    content = io.BytesIO(file.read())
+    file.seek(position)
+    content.seek(position)
+    return content
 
 
 def load(caller: Caller, f: Any, *arguments: Any, mmap: bool | None = None, **keywords: Any) -> Any:
@@ -182,4 +237,7 @@ FUNCTIONS: Final[dict[str, Simulated]] = {
     "torch:from_file": from_file,
 }
 
-CLASSES: Final[dict[str, Simulated]] = {"torch._C:PyTorchFileWriter": file_writer}
+CLASSES: Final[dict[str, Simulated]] = {
+    "torch._C:PyTorchFileWriter": file_writer,
+    "torch._C:PyTorchFileReader": file_reader,
+}
