@@ -9,7 +9,7 @@ from operator import index
 from typing import Any, Final
 
 from simulator.boundary.caller import Caller
-from simulator.boundary.calls import Simulated, act, error_of, refuse_call
+from simulator.boundary.calls import Simulated, act, error_of, refuse_call, require_open
 from simulator.boundary.paths import outside, place, target
 from simulator.boundary.results import StatResult
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
@@ -17,7 +17,10 @@ from simulator.operations import AccessCheck, Chmod, Chown, Stat, Statvfs, Utime
 from simulator.originals import OS
 
 _stat, _lstat, _fstat, _access = OS["stat"], OS["lstat"], OS["fstat"], OS["access"]
-_BILLION = 1_000_000_000
+_BILLION: Final = 1_000_000_000
+
+IDENTITY: Final = 1
+"""What the simulated file system calls itself (``f_fsid``), as it is device 1."""
 
 
 def stat(caller: Caller, path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> Any:
@@ -71,14 +74,14 @@ def chmod(caller: Caller, path: Any, mode: int, *, dir_fd: Any = None, follow_sy
     where, at = target(caller, path, dir_fd)
     if where is None:
         refuse_call(caller, "os.chmod", path, mode)
-    act(caller, Chmod(where, mode, bool(follow_symlinks), at), path)
+    act(caller, Chmod(where, index(mode), bool(follow_symlinks), at), path)
 
 
 def fchmod(caller: Caller, fd: int, mode: int) -> None:
     """As ``os.fchmod``."""
     if index(fd) < FIRST_DESCRIPTOR:
         refuse_call(caller, "os.fchmod", fd, mode)
-    act(caller, Chmod(fd, mode))
+    act(caller, Chmod(fd, index(mode)))
 
 
 def chown(caller: Caller, path: Any, uid: int, gid: int, *, dir_fd: Any = None, follow_symlinks: bool = True) -> None:
@@ -86,7 +89,7 @@ def chown(caller: Caller, path: Any, uid: int, gid: int, *, dir_fd: Any = None, 
     where, at = target(caller, path, dir_fd)
     if where is None:
         refuse_call(caller, "os.chown", path, uid, gid)
-    act(caller, Chown(where, uid, gid, bool(follow_symlinks), at), path)
+    act(caller, Chown(where, index(uid), index(gid), bool(follow_symlinks), at), path)
 
 
 def lchown(caller: Caller, path: Any, uid: int, gid: int) -> None:
@@ -94,14 +97,14 @@ def lchown(caller: Caller, path: Any, uid: int, gid: int) -> None:
     where, at = place(caller, path)
     if where is None:
         refuse_call(caller, "os.lchown", path, uid, gid)
-    act(caller, Chown(where, uid, gid, False, at), path)
+    act(caller, Chown(where, index(uid), index(gid), False, at), path)
 
 
 def fchown(caller: Caller, fd: int, uid: int, gid: int) -> None:
     """As ``os.fchown``."""
     if index(fd) < FIRST_DESCRIPTOR:
         refuse_call(caller, "os.fchown", fd, uid, gid)
-    act(caller, Chown(fd, uid, gid))
+    act(caller, Chown(fd, index(uid), index(gid)))
 
 
 def utime(
@@ -130,7 +133,7 @@ def statvfs(caller: Caller, path: Any) -> os.statvfs_result:
     if where is None:
         found: os.statvfs_result = OS["statvfs"](outside(caller, path))
         return found
-    return os.statvfs_result(act(caller, Statvfs(where), path))
+    return os.statvfs_result((*act(caller, Statvfs(where), path), IDENTITY))
 
 
 def fstatvfs(caller: Caller, fd: int) -> os.statvfs_result:
@@ -138,12 +141,14 @@ def fstatvfs(caller: Caller, fd: int) -> os.statvfs_result:
     if fd < FIRST_DESCRIPTOR:
         found: os.statvfs_result = OS["fstatvfs"](fd)
         return found
-    return os.statvfs_result(act(caller, Statvfs(fd)))
+    return os.statvfs_result((*act(caller, Statvfs(fd)), IDENTITY))
 
 
 def pathconf(caller: Caller, path: Any, name: Any) -> Any:
     """As ``os.pathconf``: the limits of the simulated file system are those of the machine's root directory."""
     where, _ = target(caller, path)
+    if isinstance(where, int):
+        require_open(caller, where)
     return OS["pathconf"](outside(caller, path) if where is None else "/", name)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from simulator.boundary.caller import Caller
 from simulator.errors import Escape
-from simulator.operations import Operation
+from simulator.operations import Operation, Seek
 
 Simulated: TypeAlias = Callable[..., Any]
 """What is called in place of a function while a rank runs: the caller, then the function's own arguments."""
@@ -26,6 +26,11 @@ def act(caller: Caller, operation: Operation, path: Any = None, second: Any = No
         if second is not None:
             error.filename2 = os.fspath(second)
         raise
+
+
+def require_open(caller: Caller, fd: int) -> None:
+    """Raise EBADF if a simulated descriptor is not open. To ask is the rank's own affair, so no scheduling point."""
+    caller.perform(Seek(fd, 0, os.SEEK_CUR))
 
 
 def error_of(number: int, path: Any = None) -> OSError:

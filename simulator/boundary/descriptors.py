@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from operator import index
 from typing import Any, Final
 
 from simulator.boundary.caller import Caller
-from simulator.boundary.calls import Simulated, act, error_of, refuse_call
+from simulator.boundary.calls import Simulated, act, error_of, refuse_call, require_open
 from simulator.boundary.paths import may_be_written, outside, place, target
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import Close, Dup, Extent, Fsync, Open, Read, Seek, Stat, Truncate, Write
@@ -124,7 +125,9 @@ def pwritev(caller: Caller, fd: int, buffers: Sequence[Any], offset: int, flags:
 
 def lseek(caller: Caller, fd: int, position: int, whence: int) -> int:
     """As ``os.lseek``."""
-    return int(_lseek(fd, position, whence) if fd < FIRST_DESCRIPTOR else act(caller, Seek(fd, position, whence)))
+    if fd < FIRST_DESCRIPTOR:
+        return int(_lseek(fd, position, whence))
+    return int(act(caller, Seek(fd, index(position), whence)))
 
 
 def truncate(caller: Caller, path: Any, length: int) -> None:
@@ -132,7 +135,7 @@ def truncate(caller: Caller, path: Any, length: int) -> None:
     where, _ = target(caller, path)
     if where is None:
         refuse_call(caller, "os.truncate", path, length)
-    act(caller, Truncate(where, length), None if isinstance(path, int) else path)
+    act(caller, Truncate(where, index(length)), None if isinstance(path, int) else path)
 
 
 def ftruncate(caller: Caller, fd: int, length: int) -> None:
@@ -140,7 +143,7 @@ def ftruncate(caller: Caller, fd: int, length: int) -> None:
     if fd < FIRST_DESCRIPTOR:
         OS["ftruncate"](fd, length)
     else:
-        act(caller, Truncate(fd, length))
+        act(caller, Truncate(fd, index(length)))
 
 
 def fsync(caller: Caller, fd: Any) -> None:
@@ -174,7 +177,7 @@ def dup(caller: Caller, fd: int) -> int:
 def dup2(caller: Caller, fd: int, fd2: int, inheritable: bool = True) -> int:
     """A simulated file in place of a descriptor of one's choice has no operation yet: an escape."""
     if fd == fd2 and fd >= FIRST_DESCRIPTOR:
-        act(caller, Seek(fd, 0, os.SEEK_CUR))
+        require_open(caller, fd)
         return fd
     return refuse_call(caller, "os.dup2", fd, fd2)
 
@@ -194,6 +197,8 @@ def posix_fadvise(caller: Caller, fd: int, offset: int, length: int, advice: int
     """As ``os.posix_fadvise``: advice changes nothing that could be observed."""
     if fd < FIRST_DESCRIPTOR:
         OS["posix_fadvise"](fd, offset, length, advice)
+    else:
+        require_open(caller, fd)
 
 
 def isatty(caller: Caller, fd: int) -> bool:
@@ -209,24 +214,34 @@ def device_encoding(caller: Caller, fd: int) -> str | None:
 
 def get_inheritable(caller: Caller, fd: int) -> bool:
     """As ``os.get_inheritable``: a rank starts no processes, and what Python opens is not inherited."""
-    return fd < FIRST_DESCRIPTOR and bool(OS["get_inheritable"](fd))
+    if fd < FIRST_DESCRIPTOR:
+        return bool(OS["get_inheritable"](fd))
+    require_open(caller, fd)
+    return False
 
 
 def set_inheritable(caller: Caller, fd: int, inheritable: bool) -> None:
     """As ``os.set_inheritable``, without effect, as a rank starts no processes."""
     if fd < FIRST_DESCRIPTOR:
         OS["set_inheritable"](fd, inheritable)
+    else:
+        require_open(caller, fd)
 
 
 def get_blocking(caller: Caller, fd: int) -> bool:
     """As ``os.get_blocking``."""
-    return fd >= FIRST_DESCRIPTOR or bool(OS["get_blocking"](fd))
+    if fd < FIRST_DESCRIPTOR:
+        return bool(OS["get_blocking"](fd))
+    require_open(caller, fd)
+    return True
 
 
 def set_blocking(caller: Caller, fd: int, blocking: bool) -> None:
     """As ``os.set_blocking``, without effect: reading and writing files never blocks for long."""
     if fd < FIRST_DESCRIPTOR:
         OS["set_blocking"](fd, blocking)
+    else:
+        require_open(caller, fd)
 
 
 def descriptor_of(fd: Any) -> int:

@@ -13,7 +13,7 @@ import warnings
 from typing import Any, Final, NamedTuple
 
 from simulator.boundary.caller import Caller
-from simulator.boundary.calls import Simulated, refuse_call
+from simulator.boundary.calls import Simulated, refuse_call, require_open
 from simulator.boundary.descriptors import open_at
 from simulator.boundary.paths import may_be_written, outside, place
 from simulator.boundary.raw_file import RawFile, made
@@ -72,6 +72,7 @@ def open_path(
         fd = open_at(caller, where, parsed.flags, 0o666, None, file)
     elif opener is None:
         fd = file
+        require_open(caller, fd)
     else:
         fd = _opened(opener, name, parsed.flags)
         if fd < FIRST_DESCRIPTOR:
@@ -84,8 +85,6 @@ def open_path(
     try:
         if parsed.appending:
             caller.perform(Seek(fd, 0, os.SEEK_END))
-        elif where is None and opener is None:
-            caller.perform(Seek(fd, 0, os.SEEK_CUR))
         return _layered(raw, parsed, mode, buffering, encoding, errors, newline)
     except BaseException:
         raw.close()

@@ -7,7 +7,7 @@ import os
 from typing import Any, Final
 
 from simulator.boundary.caller import Caller
-from simulator.boundary.calls import Simulated, act, refuse_call
+from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.paths import Place, as_text, is_below, may_be_written, outside, place
 from simulator.filesystems.interface import LINK_TO_ROOT
 from simulator.operations import Link, Mkdir, Readlink, Rename, Rmdir, Symlink, Unlink
@@ -18,6 +18,7 @@ def mkdir(caller: Caller, path: Any, mode: int = 0o777, *, dir_fd: Any = None) -
     """As ``os.mkdir``."""
     where, at = place(caller, path, dir_fd)
     if where is None:
+        _refuse_what_exists(caller, path, dir_fd)
         _change_outside(caller, "mkdir", path, mode, dir_fd=dir_fd)
         return
     act(caller, Mkdir(where, mode & ~caller.umask, at), path)
@@ -120,6 +121,15 @@ def _both(caller: Caller, src: Any, dst: Any, src_dir_fd: Any, dst_dir_fd: Any) 
     except FileNotFoundError as error:
         error.filename, error.filename2 = os.fspath(src), os.fspath(dst)
         raise
+
+
+def _refuse_what_exists(caller: Caller, path: Any, dir_fd: Any) -> None:
+    """``makedirs(..., exist_ok=True)`` of a real directory changes nothing: the same error, and no escape."""
+    try:
+        OS["lstat"](outside(caller, path, dir_fd), dir_fd=dir_fd)
+    except OSError:
+        return
+    raise error_of(errno.EEXIST, path)
 
 
 def _change_outside(caller: Caller, function: str, path: Any, *arguments: Any, dir_fd: Any) -> None:

@@ -70,7 +70,7 @@ def temporary_directory(caller: Caller) -> str:
         environ = environment_of(caller)
         for name in ("TMPDIR", "TEMP", "TMP"):
             if environ.get(name):
-                return os.path.abspath(environ[name])
+                return environ[name] if environ[name].startswith("/") else os.path.abspath(environ[name])
     directory: str = _gettempdir()
     return directory
 

@@ -54,11 +54,15 @@ class RawFile(io.RawIOBase):
     def __repr__(self) -> str:
         if self.closed:
             return "<_io.FileIO [closed]>"
-        return f"<_io.FileIO name={self.name!r} mode={self.mode!r} closefd={self._closefd}>"
+        named = f"name={self.name!r}" if hasattr(self, "name") else f"fd={self._fd}"
+        return f"<_io.FileIO {named} mode={self.mode!r} closefd={self._closefd}>"
 
     def fileno(self) -> int:
         self._require_open()
         return self._fd
+
+    def flush(self) -> None:
+        self._require_open()
 
     def isatty(self) -> bool:
         self._require_open()

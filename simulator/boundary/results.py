@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat as modes
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from simulator.boundary.caller import Caller
 from simulator.filesystems.interface import Attributes
@@ -208,6 +208,9 @@ class DirectoryEntry:
 
     def __repr__(self) -> str:
         return f"<DirEntry {self.name!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("cannot pickle 'posix.DirEntry' object")
 
     def inode(self) -> int:
         """The inode number that the scan gave."""

@@ -110,6 +110,9 @@ def test_reading_outside_the_root_passes(tmp_path: Path, caller: DirectCaller) -
         assert os.path.isdir(tmp_path / "d")
         assert os.readlink(tmp_path / "l") == "d"
         assert os.access(tmp_path, os.R_OK)
+        os.makedirs(tmp_path / "d", exist_ok=True)
+        with pytest.raises(FileExistsError, match="/d'"):
+            (tmp_path / "d").mkdir()
         assert os.statvfs(tmp_path).f_bsize
         fd = os.open(tmp_path / "d", os.O_RDONLY)
         assert os.listdir(fd) == ["f"]

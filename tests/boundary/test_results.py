@@ -116,6 +116,8 @@ def test_scanned_entries_ask_only_for_what_the_scan_did_not_bring(caller: Direct
         assert isinstance(entry, os.DirEntry)
         assert os.fspath(entry) == entry.path == f"d/{entry.name}"
         assert repr(entry) == f"<DirEntry {entry.name!r}>"
+        with pytest.raises(TypeError, match="cannot pickle"):
+            pickle.dumps(entry)
 
 
 def test_a_closed_scan_is_at_its_end(caller: DirectCaller) -> None:
