@@ -3,7 +3,9 @@
 Candidates are pairs of operations of two tasks that conflict (their footprints, found by doing the recorded
 operations once more on an empty model), the latest first. For each, the run is repeated with the second operation
 before the first and everything else in the recorded order as far as that goes. The first pair whose flip passes every
-invariant is the explanation. Nothing is claimed that was not run.
+invariant is the explanation. Where many ranks race at once, the flip of one pair leaves the others racing; then the
+context switches that the schedule chose are undone one at a time, and if the run passes without one, the pair is that
+of conflicting operations which the switch had put the other way round. Nothing is claimed that was not run.
 """
 
 from __future__ import annotations
@@ -58,7 +60,30 @@ def explain(experiment: Experiment, failing: Run) -> Explanation:
             and _came_first(flipped, attempt, steps, first, second)
         ):
             return Explanation(attempt, first, second, "The same run with B before A passes.")
-    return Explanation(attempt, None, None, "", _without_a_pair(experiment, failing, attempt))
+    return _by_a_switch(experiment, failing, attempt) or Explanation(
+        attempt, None, None, "", _without_a_pair(experiment, failing, attempt)
+    )
+
+
+def _by_a_switch(experiment: Experiment, failing: Run, attempt: int) -> Explanation | None:
+    """The latest context switch without which the run passes, and a pair whose order it decides."""
+    steps = failing.attempts[attempt].steps
+    switches = [address for address in failing.tape.choices if address[0] == attempt and address[1] == "schedule"]
+    positions = {(step.task, step.n + 1): position for position, step in enumerate(steps)}
+    for address in sorted(switches, key=lambda address: -positions.get((address[2], address[3]), 0)):
+        tape = failing.tape.without(address)
+        without = experiment.run(TapeReplay(tape), tape)
+        if without.violation is not None or without.incomplete is not None or address[2] < 0:
+            continue
+        for first, second in _candidates(failing, attempt):
+            if steps[second].task == address[2] and _came_first(without, attempt, steps, first, second):
+                return Explanation(
+                    attempt,
+                    first,
+                    second,
+                    f"If rank {steps[second].rank} is not interrupted, B comes before A, and the run passes.",
+                )
+    return None
 
 
 def _without_a_pair(experiment: Experiment, failing: Run, attempt: int) -> str:

@@ -14,9 +14,9 @@ from simulator.schedulers.replay import TapeReplay
 from simulator.trace import AttemptTrace, Event, Trace, Verdict, digest_of, software_versions
 
 
-def failure_of(experiment: Experiment, failing: Run, schedule: int) -> Failure:
-    """Minimise a failing run and record the result."""
-    smallest = minimise(experiment, failing)
+def failure_of(experiment: Experiment, failing: Run, schedule: int, *, budget: int = 3000) -> Failure:
+    """Minimise a failing run, within ``budget`` re-runs, and record the result."""
+    smallest = minimise(experiment, failing, budget=budget)
     detailed = experiment.run(TapeReplay(smallest.tape), smallest.tape, detail=True)
     violation = detailed.violation
     assert violation is not None, "a recorded failure did not repeat on its own tape"

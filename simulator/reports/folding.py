@@ -9,6 +9,9 @@ from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation,
 
 _NAMESPACE = frozenset({"rename", "rmdir", "mkdir", "unlink", "link", "symlink"})
 
+_FEW = 6
+"""So many chosen context switches are always shown."""
+
 _Radii = tuple[int, int, int]
 """How many neighbours on either side stay, of a row of weight 3, 2 and 1; -1: such rows need not stay themselves."""
 _STAGES: tuple[_Radii, ...] = (
@@ -39,21 +42,28 @@ def folded(rows: Sequence[Row], most: int) -> list[Row]:
 
 
 def _weights(rows: Sequence[Row]) -> list[int]:
-    touched = {path for row in rows if isinstance(row, Operation) and row.mark for path in row.phrase.paths}
-    return [_weight(row, touched) for row in rows]
+    """3: the story is not told without the row. 2: something that it hangs on. 1: context."""
+    marked = [row for row in rows if isinstance(row, Operation) and row.mark]
+    touched = {path for row in marked for path in row.phrase.paths}
+    weights = [_weight(row, touched) for row in rows]
+    chosen = [position for position, row in enumerate(rows) if isinstance(row, Operation) and row.switch == "chosen"]
+    for position in chosen:
+        # Who goes on, and what was interrupted.
+        for near in (position, position - 1) if position else (position,):
+            weights[near] = max(weights[near], 3 if len(chosen) <= _FEW else 2)
+    return weights
 
 
 def _weight(row: Row, touched: set[str]) -> int:
-    """3: the story is not told without it. 2: a decision. 1: context."""
     if isinstance(row, Heading | Strike | Ended):
         return 3
-    if isinstance(row, Meeting):
+    if not isinstance(row, Operation):
         return 1
-    assert isinstance(row, Operation)
     if row.mark:
         return 3
-    if row.switch == "chosen":
-        return 2
+    if not touched:
+        # No single operation decides: what is published tells the story.
+        return 0 if row.phrase.call != "rename" else 2 if row.phrase.refused else 3
     near = any(path in touched for path in row.phrase.paths)
     return 2 if near and row.phrase.call in _NAMESPACE else 1 if near else 0
 
