@@ -8,6 +8,7 @@ are shared between ranks here; the engine ``processes`` is the witness against t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from os import strerror
 from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
@@ -121,9 +122,15 @@ class GreenletExecutor:
             value, error = self._hub.switch(operation)
         finally:
             CURRENT.caller = process
-        if error is not None:
+        if error is None:
+            return value
+        if type(error) is int:
+            raise OSError(error, strerror(error))
+        try:
             raise error
-        return value
+        finally:
+            # Or the exception, whose traceback holds this frame, would hold on to itself and to the frames of its code.
+            del error
 
     def spawn(self, process: SimulatedProcess, function: Callable[[], Any]) -> BackgroundHandle:
         """Start a background task; it becomes ready like any other."""

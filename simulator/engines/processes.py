@@ -145,7 +145,7 @@ class _ProcessExecutor:
             sent = None
         else:
             value, error = outcome
-            sent = value, _code(error)
+            sent = value, _sent(error)
         answer = self.ask(rank, "resume", task.number, sent, process.time)
         while answer[0] == "local":
             answer = self.ask(rank, *self._local(process, answer[1]))
@@ -194,12 +194,8 @@ class _Disk:
             worker.wait()
 
 
-def _code(error: BaseException | None) -> int | SentError:
-    if error is None:
-        return 0
-    if isinstance(error, OSError) and error.errno:
-        return error.errno
-    return packed(error)
+def _sent(error: BaseException | int | None) -> SentError | int | None:
+    return packed(error) if isinstance(error, BaseException) else error
 
 
 def _death(code: int) -> str:

@@ -10,12 +10,13 @@ The controller says what to do and the worker answers each message with one of i
 Meanwhile the rank's code may do operations that are no scheduling points: ``("local", operation)`` asks for one where
 the controller has the file system, and ``(value, errno)`` answers.
 
-An outcome is ``(value, errno or SentError)``, or None for what the worker knows itself: the outcome of what it has just
-performed, or of its own background task. Notes are calls of the engine's journal, in their order.
+An outcome is ``(value, errno or SentError or None)``, or None for what the worker knows itself: the outcome of what it
+has just performed, or of its own background task. Notes are calls of the engine's journal, in their order.
 """
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -147,8 +148,8 @@ class _Worker:
         except WouldBlock:
             blocked = True
         except OSError as error:
-            code = error.errno or 0
-            self._performed = (None, OSError(code, strerror(code)))
+            code = error.errno or errno.EIO
+            self._performed = (None, code)
         if self._ticking:
             # Now rather than before the next change, since that may be another rank's.
             self._directory.tick()
@@ -171,7 +172,7 @@ class _Worker:
         finally:
             CURRENT.caller = process
 
-    def _resume(self, number: int, outcome: tuple[Any, int | SentError] | None, time: int) -> None:
+    def _resume(self, number: int, outcome: tuple[Any, int | SentError | None] | None, time: int) -> None:
         task = self._tasks[number]
         process = self._process
         process.time = time
@@ -195,7 +196,7 @@ class _Worker:
             self._channel.send_bytes(answer)
             return
 
-    def _outcome(self, operation: Operation | None, outcome: tuple[Any, int | SentError] | None) -> Outcome:
+    def _outcome(self, operation: Operation | None, outcome: tuple[Any, int | SentError | None] | None) -> Outcome:
         if isinstance(operation, Join):
             awaited = self._tasks[operation.task]
             return awaited.value, awaited.error
@@ -203,9 +204,7 @@ class _Worker:
             performed, self._performed = self._performed, (None, None)
             return performed
         value, error = outcome
-        if isinstance(error, SentError):
-            return None, unpacked(error)
-        return value, OSError(error, strerror(error)) if error else None
+        return value, unpacked(error) if isinstance(error, SentError) else error
 
     @staticmethod
     def _ending(task: Task) -> tuple[bytes | None, SentError | None]:
