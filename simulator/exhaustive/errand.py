@@ -1,0 +1,96 @@
+"""What one run of the search is asked to do, and what it brings back."""
+
+from __future__ import annotations
+
+from simulator.engines.collectives import Mismatch
+from simulator.engines.interface import Effects, Ending
+from simulator.exhaustive.tree import NOBODY, Node, Sleepers
+from simulator.happens_before import HappensBefore, Looks, Touched
+from simulator.operations import Lock, Operation
+
+
+class Errand:
+    """A schedule to follow: ``tasks``, doing ``operations`` (None where not known); after it the run goes on freely.
+
+    The first ``first`` of them were run before. ``sleepers`` are asleep then, and at each further one its ``siblings``.
+    """
+
+    __slots__ = ("first", "operations", "siblings", "sleepers", "tasks")
+
+    def __init__(self, leaf: Node) -> None:
+        path = leaf.path()
+        self.tasks = [node.task for node in path]
+        self.operations: list[Operation | None] = [node.operation for node in path]
+        self.first = sum(1 for node in path if node.run)
+        self.sleepers: Sleepers = path[self.first - 1].sleepers if self.first else NOBODY
+        self.siblings = [_left_siblings(node) for node in path[self.first :]]
+
+
+def _left_siblings(node: Node) -> Sleepers:
+    parent = node.parent
+    if parent is None or parent.children[0] is node:
+        return NOBODY
+    return {sibling.task: sibling.what for sibling in parent.children[: parent.children.index(node)]}
+
+
+class Held:
+    """A task that waits at the end of a run for a lock which nobody will let go."""
+
+    __slots__ = ("operation", "rank", "task", "what")
+
+    def __init__(self, task: int, rank: int, operation: Lock, what: Touched) -> None:
+        self.task = task
+        self.rank = rank
+        self.operation = operation
+        self.what = what
+
+
+class Journey:
+    """One run, as the search sees it.
+
+    ``scheduled`` are the positions in ``order`` of the steps that a scheduler decides about; ``sleepers`` who slept
+    after each of them from the errand's first on. A ``redundant`` run went on though everybody slept. ``forced`` are
+    the positions of sleeps of polling ranks that ended because nobody else could go on. ``order`` is valid until the
+    next run is made.
+    """
+
+    __slots__ = (
+        "endings",
+        "failed",
+        "forced",
+        "held",
+        "incomplete",
+        "initial",
+        "interleaved",
+        "looks",
+        "mismatch",
+        "order",
+        "redundant",
+        "scheduled",
+        "sleepers",
+        "waiting",
+    )
+
+    order: HappensBefore
+    scheduled: list[int]
+    sleepers: list[Sleepers]
+    redundant: bool
+    forced: set[int]
+    held: list[Held]
+    looks: Looks
+    initial: Effects
+    endings: dict[int, Ending]
+    failed: list[int]
+    mismatch: Mismatch | None
+    waiting: dict[int, str]
+    interleaved: bool
+    incomplete: str | None
+
+    def is_idle(self, position: int) -> bool:
+        """Whether this is a sleep that ended because nobody else could go on."""
+        return position in self.forced
+
+    @property
+    def tasks(self) -> list[int]:
+        """The schedule that was taken."""
+        return [self.order.steps[position].task for position in self.scheduled]

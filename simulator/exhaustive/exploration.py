@@ -1,0 +1,85 @@
+"""Optimal dynamic partial-order reduction, without a bound and on one core: every class of interleavings once.
+
+Abdulla, Aronis, Jonsson, Sagonas: Source Sets: A Foundation for Optimal Dynamic Partial Order Reduction, JACM 64(4),
+2017, algorithm 2. A run is made anew for each class (nothing of the ranks can be undone), along its wakeup sequence and
+then freely; when it has ended, each of its races leads to a further wakeup sequence, unless what that leads to is
+explored elsewhere.
+
+Deviations. The tree of wakeup sequences lives longer than in the paper (see ``tree``). A run in which everybody sleeps
+is not given up but goes on: what a step touches may become known only later, when its code looks at a time that it has
+got. Whether the class was new is then known from the run; if not, it is counted as redundant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from simulator.exhaustive.errand import Errand, Journey
+from simulator.exhaustive.replayer import Replayer
+from simulator.exhaustive.reversals import Reversals
+from simulator.exhaustive.tree import Node, insert, next_leaf
+from simulator.exhaustive.walker import Walker
+from simulator.happens_before import Touched
+
+NOTHING = Touched({})
+
+
+class Exploration:
+    """The search of one attempt.
+
+    ``classes`` holds the keys of those that were seen, ``redundant`` counts the runs whose class was known already.
+    """
+
+    def __init__(self, walker: Walker, replayer: Replayer) -> None:
+        self._walker = walker
+        self._replayer = replayer
+        self.root = Node(None, -1, NOTHING, None)
+        self.leaf: Node | None = self.root
+        self.runs = 0
+        self.classes: set[int] = set()
+        self.redundant = 0
+
+    def journeys(self) -> Iterator[Journey]:
+        """Make the runs one after the other. Each must be looked at before the next one is asked for."""
+        while self.leaf is not None:
+            leaf = self.leaf
+            journey = self._walker.make(Errand(leaf))
+            self.leaf = next_leaf(self.take_in(leaf, journey))
+            yield journey
+
+    def take_in(self, leaf: Node, journey: Journey) -> Node:
+        """Note what the run of a leaf brought: its path, and what its races lead to. Gives the path's end."""
+        self.runs += 1
+        key = journey.order.key()
+        if key in self.classes:
+            self.redundant += 1
+        self.classes.add(key)
+        path = extend(leaf, journey)
+        for number, continuation in Reversals(journey, self._replayer):
+            taken = path[number]
+            assert taken.parent is not None
+            insert(taken.parent, taken, continuation)
+        return path[-1] if path else leaf
+
+
+def extend(leaf: Node, journey: Journey) -> list[Node]:
+    """Mark the path to a leaf as run, and add the steps that the run took after it. Gives the whole path."""
+    order, path = journey.order, leaf.path()
+    first = len(journey.scheduled) - len(journey.sleepers)
+    if not path:
+        leaf.run = True
+    for number, sleepers in enumerate(journey.sleepers, first):
+        position = journey.scheduled[number]
+        step = order.steps[position]
+        if number < len(path):
+            node = path[number]
+        else:
+            parent = path[-1] if path else leaf
+            node = Node(parent, step.task, order.touched[position], step.operation)
+            parent.children.append(node)
+            path.append(node)
+        node.what = order.touched[position]
+        node.operation = step.operation
+        node.sleepers = sleepers
+        node.run = True
+    return path

@@ -1,0 +1,104 @@
+"""Puts a file system into the state after some steps of a run, without running ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from simulator.engines.interface import Step
+from simulator.happens_before import HappensBefore, Touched, touched
+from simulator.operations import Access, Collective, Join, Lock, Mode, Operation, Sleep, Stat, lock, looked_at
+
+TICK = 1_000
+"""Nanoseconds between two changes, so that each gets a time of its own."""
+
+_NOT_OF_FILES = (Sleep, Collective, Join)
+_FACETS = {":mtime": "mtime", ":ctime": "ctime", ":links": "links"}
+_LOCK = lock(0)[1]
+
+
+class Rewindable(Protocol):
+    """A file system that can be put back to where it was."""
+
+    accesses: list[Access] | None
+
+    def perform(self, rank: int, operation: Operation, now: int = 0) -> Any: ...
+    def would_wait(self, rank: int, operation: Lock) -> bool: ...
+    def release(self, rank: int) -> None: ...
+    def mark(self) -> int: ...
+    def rollback(self, mark: int) -> None: ...
+    def digest(self) -> int: ...
+    def mtime_order(self) -> Any: ...
+
+
+class Replayer:
+    """A file system of its own, on which recorded steps are carried out and undone.
+
+    ``start`` makes it, as it was when the attempt started, at the time ``began``.
+    """
+
+    def __init__(self, start: Callable[[], Rewindable], began: int) -> None:
+        self.filesystem = start()
+        self._now = began
+        self._done: list[tuple[int, int]] = []
+
+    def apply(self, step: Step) -> None:
+        """Carry out one more step as its rank did, with what its code did without being scheduled."""
+        effects = step.effects
+        assert effects is not None
+        self._now += TICK
+        filesystem = self.filesystem
+        if not effects.injected and not isinstance(step.operation, _NOT_OF_FILES):
+            self._perform(step.rank, step.operation)
+        for rank, operation in effects.local:
+            self._perform(rank, operation)
+        for rank in effects.released:
+            filesystem.release(rank)
+
+    def go_to(self, order: HappensBefore, positions: Iterable[int]) -> Rewindable:
+        """The state after these steps, which must be closed: whatever is before one of them is among them."""
+        done = self._done
+        wanted = [(order.identity(position), position) for position in positions]
+        shared = 0
+        for (identity, _), (other, _) in zip(done, wanted, strict=False):
+            if identity != other:
+                break
+            shared += 1
+        if shared < len(done):
+            self.filesystem.rollback(done[shared][1])
+            del done[shared:]
+        for identity, position in wanted[shared:]:
+            done.append((identity, self.filesystem.mark()))
+            self.apply(order.steps[position])
+        return self.filesystem
+
+    def would_touch(self, order: HappensBefore, positions: Iterable[int], step: Step, was: Touched) -> Touched:
+        """What a step would touch if it came after these steps: it may find something else there than it did.
+
+        Of what its code does after it, what can be known is assumed: that it looks at the same facets of what it gets,
+        does the same local operations, and lets go of the same locks.
+        """
+        effects = step.effects
+        assert effects is not None
+        if effects.injected or isinstance(step.operation, _NOT_OF_FILES):
+            return was
+        filesystem = self.go_to(order, positions)
+        accesses: list[Access] = []
+        mark = filesystem.mark()
+        filesystem.accesses = accesses
+        result = self._perform(step.rank, step.operation)
+        for rank, operation in effects.local:
+            self._perform(rank, operation)
+        filesystem.accesses = None
+        filesystem.rollback(mark)
+        if isinstance(step.operation, Stat) and result is not None:
+            facets = {_FACETS[t[1]] for t, mode in was.things.items() if mode is Mode.READ and t[1] in _FACETS}
+            accesses += [access for facet in facets for access in looked_at(result.inode, facet)]
+        accesses += [(thing, mode) for thing, mode in was.things.items() if thing[0] < 0 or thing[1] == _LOCK]
+        return touched(accesses, order.looks.times)
+
+    def _perform(self, rank: int, operation: Operation) -> Any:
+        try:
+            return self.filesystem.perform(rank, operation, self._now)
+        except OSError:
+            return None

@@ -1,0 +1,114 @@
+"""The races of a run, and what must be run so that each is taken in the other order (JACM 2017, algorithm 2).
+
+For a race of step e and a later step f, f is to come before e: after what preceded e, run all that does not happen
+after e, then f. Footprints here depend on the state: without e, f may find another file under its path. So what f
+touches is found out by carrying it out there, on a file system of the search's own. The paper asks that a dependence
+does not vanish when an independent step is put in between (section 3.1, property 7), which file operations do not
+grant; ``CONTRIBUTING.md`` has the argument why nothing is missed all the same, and a test compares with brute force.
+
+Two kinds of steps wait, and cannot always be moved before what they conflict with: a lock that would still be held,
+and a sleep of a polling rank that would have seen no change. For them, earlier conflicting steps are tried in turn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from simulator.engines.interface import Effects, Step
+from simulator.exhaustive.bits import positions_in, set_of
+from simulator.exhaustive.errand import Held, Journey
+from simulator.exhaustive.polling import poll_of
+from simulator.exhaustive.replayer import Replayer
+from simulator.exhaustive.tree import Continuation
+from simulator.happens_before import Touched
+from simulator.operations import Lock, Sleep
+
+Reversal = tuple[int, Continuation]
+"""(how many steps were scheduled before the one that is to come later, what is to come instead)."""
+
+
+class Reversals:
+    """Those of one run; an iterator."""
+
+    def __init__(self, journey: Journey, replayer: Replayer) -> None:
+        self._journey = journey
+        self._order = journey.order
+        self._replayer = replayer
+        self._scheduled = set_of(journey.scheduled)
+        self._number = {position: number for number, position in enumerate(journey.scheduled)}
+        self._apart: dict[int, int] = {}
+
+    def __iter__(self) -> Iterator[Reversal]:
+        order = self._order
+        for held in self._journey.held:
+            yield from self._of_held(held)
+        # Late ones first: the file system of the replayer then goes back bit by bit.
+        for later in reversed(self._journey.scheduled):
+            if not order.conflicts[later]:
+                continue
+            step, operation = order.steps[later], order.steps[later].operation
+            if isinstance(operation, Lock) and not operation.how & fcntl.LOCK_NB:
+                yield from self._waiting(later, partial(self._is_free, step.rank, operation))
+            elif isinstance(operation, Sleep) and self._journey.is_idle(later):
+                continue
+            elif isinstance(operation, Sleep):
+                yield from self._waiting(later, partial(self._is_seen, step))
+            else:
+                for earlier in order.races_of(later):
+                    yield self._reversal(earlier, step, order.touched[later])
+
+    def _waiting(self, later: int, possible: Callable[[int], bool]) -> Iterator[Reversal]:
+        order = self._order
+        step = order.steps[later]
+        rest = order.conflicts[later] & ~order.given[later]
+        yield from self._possible(rest, step, order.touched[later], possible)
+
+    def _of_held(self, held: Held) -> Iterator[Reversal]:
+        """A lock that somebody waits for in the end might have been taken earlier."""
+        order = self._order
+        positions = order.positions.get(held.task, [])
+        past = order.before[positions[-1]] | 1 << positions[-1] if positions else 0
+        step = Step(held.task, held.rank, len(positions), held.operation, effects=Effects())
+        rest = order.conflicts_of(held.what) & ~past
+        yield from self._possible(rest, step, held.what, partial(self._is_free, held.rank, held.operation))
+
+    def _possible(self, rest: int, step: Step, what: Touched, possible: Callable[[int], bool]) -> Iterator[Reversal]:
+        while rest:
+            earlier = rest.bit_length() - 1
+            rest &= ~(1 << earlier)
+            if possible(earlier):
+                yield self._reversal(earlier, step, what)
+                rest &= ~self._order.before[earlier]
+
+    def _is_free(self, rank: int, operation: Lock, earlier: int) -> bool:
+        """Whether the lock would be granted without this earlier step."""
+        filesystem = self._replayer.go_to(self._order, self._without(earlier))
+        return not filesystem.would_wait(rank, operation)
+
+    def _is_seen(self, step: Step, earlier: int) -> bool:
+        """Whether the sleeping rank would have seen a change without this earlier step."""
+        poll = poll_of(self._order, step.task, step.n)
+        among = (1 << earlier) - 1 | self._steps_apart_from(earlier)
+        return poll is None or poll.sees_change(self._order, among)
+
+    def _reversal(self, earlier: int, step: Step, what: Touched) -> Reversal:
+        apart = self._steps_apart_from(earlier)
+        find_out = partial(self._replayer.would_touch, self._order, self._without(earlier), step, what)
+        return self._number[earlier], Continuation(self._order, apart, step.task, step.operation, find_out)
+
+    def _without(self, earlier: int) -> list[int]:
+        """What can be run without this step: all before it, and what does not happen after it."""
+        return [*range(earlier), *positions_in(self._steps_apart_from(earlier))]
+
+    def _steps_apart_from(self, earlier: int) -> int:
+        """The scheduled steps that come later and do not happen after this one: notdep(e, E) of the paper."""
+        found = self._apart.get(earlier)
+        if found is None:
+            before, found = self._order.before, 0
+            for position in positions_in(self._scheduled >> earlier + 1 << earlier + 1):
+                if not before[position] >> earlier & 1:
+                    found |= 1 << position
+            self._apart[earlier] = found
+        return found

@@ -1,0 +1,259 @@
+"""Makes the runs of the search: follows a schedule, then goes on freely, and keeps the order of what happens."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from simulator.engines.interface import Engine
+from simulator.errors import CannotDo
+from simulator.exhaustive.errand import Errand, Held, Journey
+from simulator.exhaustive.polling import Poll, poll_of
+from simulator.exhaustive.tree import Sleepers, awake_after
+from simulator.happens_before import NO_LOOKS, HappensBefore, Looks, Touched, times_in, touched
+from simulator.operations import Access, Lock, Mode, Operation, Sleep
+from simulator.run import default_task
+from simulator.scenario import Budgets
+
+IDLE_LIMIT = 1000
+"""Sleeps of polling ranks when nobody else can go on, after which the run ends: no time-out of theirs has come."""
+
+
+class Place(Protocol):
+    """The file system of a run, as far as the search asks it something."""
+
+    accesses: list[Access] | None
+
+    def would_wait(self, rank: int, operation: Lock) -> bool:
+        """Whether the lock is held in a way that would make ``operation`` wait now."""
+        ...
+
+    def perform(self, rank: int, operation: Operation, now: int = 0) -> Any: ...
+
+
+class Unsupported(CannotDo):
+    """The code under test does something that the search does not order rightly."""
+
+
+Begin = Callable[[], tuple[Engine, Any]]
+"""Makes what a run needs: an engine that has not started, and the file system that it acts on."""
+
+
+class Walker:
+    """Makes one run after the other. What a run shares with the one before it is not recorded again."""
+
+    def __init__(self, begin: Begin, looks: Looks = NO_LOOKS, budgets: Budgets | None = None) -> None:
+        self._begin = begin
+        self._budgets = budgets or Budgets()
+        self.order = HappensBefore((), looks)
+        self._scheduled: list[int] = []
+        self._initial: Any = None
+        self._forced: set[int] = set()
+
+    def make(self, errand: Errand) -> Journey:
+        """Make one run. Raises CannotDo when the code under test is not deterministic, or not supported."""
+        enabled = gc.isenabled()
+        gc.disable()
+        engine, filesystem = self._begin()
+        try:
+            return _Run(self, engine, filesystem, errand).journey()
+        finally:
+            engine.close()
+            if enabled:
+                gc.enable()
+
+
+class _Run:
+    def __init__(self, walker: Walker, engine: Engine, filesystem: Place, errand: Errand) -> None:
+        self._engine = engine
+        self._filesystem = filesystem
+        self._errand = errand
+        self._walker = walker
+        self._order = walker.order
+        self._world_size = engine.world_size
+        self._forced = walker._forced
+        self._interleaved = False
+        self._redundant = False
+        known = min(_common([self._order.steps[p].task for p in walker._scheduled], errand.tasks), errand.first)
+        if known < len(walker._scheduled):
+            self._order.take_back(walker._scheduled[known])
+        self._scheduled = walker._scheduled = walker._scheduled[:known]
+        self._forced = walker._forced = {position for position in walker._forced if position < len(self._order)}
+
+    def journey(self) -> Journey:
+        engine, errand = self._engine, self._errand
+        if not self._scheduled:
+            engine.record_effects = True
+            self._order.take_back(0)
+        engine.start()
+        if not self._scheduled:
+            self._walker._initial = engine.initial
+            self._add_all(None, False)
+        for number in range(len(self._scheduled)):
+            self._check(number)
+            engine.grant(errand.tasks[number])
+        engine.record_effects = True
+        asleep = errand.sleepers
+        sleepers: list[Sleepers] = []
+        for number in range(len(self._scheduled), len(errand.tasks)):
+            self._check(number)
+            what = self._grant(errand.tasks[number])
+            if number >= errand.first:
+                siblings = errand.siblings[number - errand.first]
+                asleep = awake_after({**asleep, **siblings} if siblings else asleep, what)
+                sleepers.append(asleep)
+        incomplete = self._go_on(asleep, sleepers)
+        return self._result(sleepers, incomplete)
+
+    def _go_on(self, asleep: Sleepers, sleepers: list[Sleepers]) -> str | None:
+        engine, limit = self._engine, self._walker._budgets.operations
+        last = self._errand.tasks[-1] if self._errand.tasks else -1
+        while engine.ready:
+            if len(engine.steps) >= limit:
+                return f"operations: {limit} were carried out and the ranks had not ended"
+            if len(engine.ready) > 1:
+                self._interleaved = True
+            able = self._able(last, asleep)
+            after_all = False
+            if not able:
+                able = [task for task in engine.ready if type(engine.pending[task]) is Sleep]
+                after_all = True
+                if not able:
+                    return None
+                self._forced.add(len(engine.steps))
+                if len(self._forced) > IDLE_LIMIT:
+                    ranks = sorted(task % self._world_size for task in able)
+                    return f"polling: nobody else can go on, and ranks {ranks} sleep and look again without end"
+            awake = [task for task in able if task not in asleep] if asleep else able
+            if not awake:
+                self._redundant = True
+                awake = able
+            last = default_task(awake, last)
+            if asleep:
+                asleep = {task: its for task, its in asleep.items() if task != last}
+            asleep = awake_after(asleep, self._grant(last, after_all))
+            sleepers.append(asleep)
+        return None
+
+    def _able(self, last: int, asleep: Sleepers) -> Sequence[int]:
+        """The tasks that can go on: not those that wait for a lock, or for a change of what they poll."""
+        pending = self._engine.pending
+        if not asleep and last in pending and type(pending[last]) not in (Lock, Sleep):
+            return (last,)
+        return [task for task in self._engine.ready if self._can_go_on(task, pending[task])]
+
+    def _can_go_on(self, task: int, operation: Operation) -> bool:
+        if type(operation) is Lock:
+            return not self._waits(task, operation)
+        if type(operation) is Sleep:
+            poll = poll_of(self._order, task)
+            return poll is None or poll.sees_change(self._order)
+        return True
+
+    def _waits(self, task: int, operation: Lock) -> bool:
+        if operation.how & fcntl.LOCK_NB or not self._filesystem.would_wait(task % self._world_size, operation):
+            return False
+        for position in reversed(self._order.positions.get(task, ())):
+            step = self._order.steps[position]
+            if isinstance(step.operation, Lock) and step.operation.fd == operation.fd and step.error is None:
+                if step.operation.how & ~fcntl.LOCK_NB != fcntl.LOCK_UN:
+                    raise Unsupported(
+                        f"rank {step.rank} waits for a lock while it holds another kind of lock on the same open file; "
+                        "exhaustive search cannot order that"
+                    )
+                break
+        return True
+
+    def _grant(self, task: int, after_all: bool = False) -> Touched:
+        poll: Poll | None = None
+        if type(self._engine.pending[task]) is Sleep:
+            poll = poll_of(self._order, task)
+        self._scheduled.append(len(self._engine.steps))
+        self._engine.grant(task)
+        position = self._scheduled[-1]
+        self._add_all(poll, after_all)
+        return self._order.touched[position]
+
+    def _add_all(self, poll: Poll | None, after_all: bool) -> None:
+        """Add the new steps to the order; the first of them is the one that was granted."""
+        order, steps = self._order, self._engine.steps
+        first = len(order)
+        granted = bool(self._scheduled) and self._scheduled[-1] == first
+        for position in range(first, len(steps)):
+            step = steps[position]
+            if granted and position == first:
+                known = None if poll is None or after_all else _united(poll.reads, step.effects, order.looks)
+                order.add(step, known, after_all)
+                continue
+            order.add(step)
+            if order.touched[position].things:
+                raise Unsupported(
+                    f"rank {step.rank} lets go of a lock, or looks for the end of a file, right after a collective; "
+                    "exhaustive search cannot order that: let it do an operation in between"
+                )
+
+    def _check(self, number: int) -> None:
+        """Raise CannotDo when the schedule cannot be followed: the code under test is not deterministic then."""
+        task, operation = self._errand.tasks[number], self._errand.operations[number]
+        found = self._engine.pending.get(task)
+        if found is None or (operation is not None and found != operation):
+            raise CannotDo(
+                f"the code under test is not deterministic: after the same {number} steps, rank "
+                f"{task % self._world_size} does {found} now and did {operation} before"
+            )
+
+    def _result(self, sleepers: list[Sleepers], incomplete: str | None) -> Journey:
+        engine, order = self._engine, self._order
+        journey = Journey()
+        journey.order = order
+        journey.scheduled = self._scheduled
+        journey.sleepers = sleepers
+        journey.redundant = self._redundant
+        journey.forced = self._forced
+        journey.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
+        times = frozenset(
+            thing for step in order.steps if step.effects is not None for thing in times_in(step.effects.accesses)
+        )
+        journey.looks = Looks(times, frozenset(engine.late_looks))
+        journey.initial = self._walker._initial
+        journey.endings = dict(engine.endings)
+        journey.failed = list(engine.failed)
+        journey.mismatch = engine.mismatch
+        journey.waiting = engine.waiting()
+        for task in engine.ready:
+            journey.waiting.setdefault(task % self._world_size, "file lock")
+        journey.interleaved = self._interleaved
+        journey.incomplete = incomplete
+        return journey
+
+    def _held(self, task: int) -> Held:
+        """What a task touches that waits for a lock: found by asking for it once more, which changes nothing."""
+        operation = self._engine.pending[task]
+        assert isinstance(operation, Lock)
+        accesses: list[Access] = []
+        self._filesystem.accesses = accesses
+        try:
+            self._filesystem.perform(task % self._world_size, operation)
+        except OSError:
+            pass
+        finally:
+            self._filesystem.accesses = None
+        mode = Mode.UPDATE if operation.how & fcntl.LOCK_SH else Mode.WRITE
+        wanted = dict.fromkeys(touched(accesses).things, mode)
+        return Held(task, task % self._world_size, operation, Touched(wanted))
+
+
+def _united(reads: Touched, effects: Any, looks: Looks) -> Touched:
+    own = touched(effects.accesses, looks.times)
+    return Touched({**reads.things, **own.things}, own.stamped)
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    count = 0
+    for a, b in zip(first, second, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
