@@ -124,6 +124,7 @@ class Dispatcher:
         self._meetings = Meetings()
         self._waiting: dict[int, Operation] = {}
         self._locked: list[int] = []
+        self._lockers: set[int] = set()
         self._released: dict[int, Release] = {}
         self._running: Task | None = None
         self._runnable: deque[tuple[Task, Any, BaseException | int | None]] = deque()
@@ -174,6 +175,7 @@ class Dispatcher:
                 value = self.filesystem.perform(process.number, operation, now)
             except WouldBlock:
                 process.time -= _TICK
+                self._lockers.add(process.rank)
                 self._park(actor, operation)
                 self._record(None)
                 return
@@ -184,6 +186,8 @@ class Dispatcher:
             except OSError as refusal:
                 # A traceback would hold on to frames, this one and those of the file system.
                 error = refusal.with_traceback(None)
+        if type(operation) is Lock:
+            self._lockers.add(process.rank)
         self._note(actor, operation, value, error, actor.effects)
         actor.retried = False
         if self._locked and type(operation) in _FREES_LOCKS:
@@ -365,8 +369,8 @@ class Dispatcher:
         for release in released:
             member = self._tasks[release.task]
             waited = self._waiting.pop(release.task)
-            if member.process.spawned:
-                # It shares its memory with other tasks, so when it goes on is a choice.
+            if member.process.spawned or member.process.rank in self._lockers:
+                # It shares its memory with other tasks, or may let a lock go by ending: when it goes on is a choice.
                 self._released[release.task] = release
                 self._offer(release.task, waited)
             else:
