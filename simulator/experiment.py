@@ -69,6 +69,7 @@ class Experiment:
         else:
             raise UsageError("scenario: it names neither a strategy nor a program")
         self.verdicts = Verdicts(self.probe) if self.probe is not None else None
+        self._rehearsed = False
 
     def filesystem(self) -> Filesystem:
         """An empty file system of the scenario's profile."""
@@ -101,11 +102,21 @@ class Experiment:
             when=when,
         )
 
-    def learn(self, scheduler: Scheduler) -> None:
-        """Let the probe of a plain program learn from an undisturbed run; nothing to do for a strategy."""
-        if isinstance(self.probe, FunctionProbe):
-            probe, world_size = self.probe, self.scenario.cluster.world_size
-            self.run(scheduler, judge_by=lambda filesystem: Learner(filesystem, probe, world_size))
+    def rehearse(self, scheduler: Scheduler) -> None:
+        """Once, a run by an empty tape's scheduler that nobody judges. The boundary must be installed.
+
+        Modules that the ranks import late are imported in it, which may look into the current directory and so be
+        operations that no later run has. The probe of a plain program learns in it what a whole checkpoint is.
+        """
+        if self._rehearsed:
+            return
+        probe, world_size = self.probe, self.scenario.cluster.world_size
+
+        def judge_by(filesystem: Filesystem) -> Learner | None:
+            return Learner(filesystem, probe, world_size) if isinstance(probe, FunctionProbe) else None
+
+        self.run(scheduler, judge_by=judge_by)
+        self._rehearsed = True
 
     def described(self) -> dict[str, Any]:
         """The scenario as plain data, for results and traces."""

@@ -61,7 +61,7 @@ def confirm(
     if beyond is not None:
         return Confirmation("model only", f"model only: {beyond}")
     with installed():
-        experiment.learn(TapeReplay(Tape()))
+        experiment.rehearse(TapeReplay(Tape()))
         judges: list[Judge] = []
         run, _ = replay_on_model(experiment, recording, strict=True, judges=judges)
         comparers: list[Comparer] = []

@@ -61,7 +61,7 @@ def replay(
     experiment = experiment_of_trace(recording, programs=programs, pick=pick, invariants=invariants)
     started = time.perf_counter()
     with installed():
-        experiment.learn(TapeReplay(Tape()))
+        experiment.rehearse(TapeReplay(Tape()))
         if on == "model":
             run, comparer = replay_on_model(experiment, recording, strict=strict)
         else:

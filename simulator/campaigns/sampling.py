@@ -104,7 +104,7 @@ def rank_lengths(run: Run, world_size: int) -> list[int]:
 
 
 def _twice(experiment: Experiment, tape: Tape, plan: Tape | None) -> Run:
-    experiment.learn(TapeReplay(tape))
+    experiment.rehearse(TapeReplay(tape))
     first = experiment.run(TapeReplay(tape), plan)
     second = experiment.run(TapeReplay(tape), plan)
     _same(first, second, "the undisturbed tape")

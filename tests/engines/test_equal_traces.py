@@ -117,6 +117,8 @@ def test_strategies(name: str) -> None:
     )
     experiment = Experiment(scenario)
     ON_DISK.mkdir(exist_ok=True)
+    with installed():
+        experiment.rehearse(TapeReplay(Tape()))
     with (
         installed(),
         template_for(experiment.ranks()) as template,
