@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import sys
 from operator import index
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from simulator.originals import OS
 
 _stat, _lstat, _fstat, _access = OS["stat"], OS["lstat"], OS["fstat"], OS["access"]
 _BILLION: Final = 1_000_000_000
+
+NAMES_IN_UTIME: Final = sys.version_info >= (3, 13)
 
 IDENTITY: Final = 1
 """What the simulated file system calls itself (``f_fsid``), as it is device 1."""
@@ -116,15 +119,15 @@ def utime(
     dir_fd: Any = None,
     follow_symlinks: bool = True,
 ) -> None:
-    """As ``os.utime``, whose errors name no file."""
+    """As ``os.utime``, whose errors name the file since Python 3.13 only."""
     exact = _nanoseconds(times, ns)
     try:
         where, at = target(caller, path, dir_fd)
-    except FileNotFoundError:
-        raise error_of(errno.ENOENT) from None
+    except FileNotFoundError as error:
+        raise error if NAMES_IN_UTIME else error_of(errno.ENOENT) from None
     if where is None:
         refuse_call(caller, "os.utime", path, times)
-    act(caller, Utime(where, exact, bool(follow_symlinks), at))
+    act(caller, Utime(where, exact, bool(follow_symlinks), at), path if NAMES_IN_UTIME else None)
 
 
 def statvfs(caller: Caller, path: Any) -> os.statvfs_result:

@@ -204,6 +204,7 @@ def test_what_a_killed_rank_had_not_flushed_is_lost(caller: DirectCaller, mode: 
     assert files[0].closed
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # since 3.13 the error is shown
 @pytest.mark.parametrize("end", ["closed", "collected"])
 @pytest.mark.parametrize("whose", ["nobody", "another rank"])
 def test_a_file_that_ends_in_anothers_name_touches_nothing(caller: DirectCaller, end: str, whose: str) -> None:

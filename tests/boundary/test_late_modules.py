@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from simulator.boundary import installed
 from simulator.boundary.imports import LateModules
+from tests.boundary.direct import ROOT, DirectCaller, running
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -42,6 +45,29 @@ assert [hasattr(item, "__wrapped__") for item in now] == [False] * 4, now
 def test_torch_loaded_by_a_rank_is_adapted_and_put_back() -> None:
     done = subprocess.run([sys.executable, "-c", LATE], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_installed_packages_are_executed_apart_from_the_rank_and_own_modules_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = "import os, sys\nhere, name = os.getcwd(), os.getpid()\n"
+    package = tmp_path / "site-packages" / "package_of_a_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"{body}import own_too_of_a_test\nos.system('true')\n")
+    (tmp_path / "own_of_a_test.py").write_text(body)
+    (tmp_path / "own_too_of_a_test.py").write_text(body)
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    monkeypatch.syspath_prepend(tmp_path)
+    with installed(), running(DirectCaller()) as rank:
+        import own_of_a_test  # type: ignore[import-not-found]
+        import package_of_a_test  # type: ignore[import-not-found]
+
+        assert (own_of_a_test.here, own_of_a_test.name) == (ROOT, rank.pid)
+        assert os.getcwd() == ROOT
+    assert (package_of_a_test.here, package_of_a_test.name) == (os.getcwd(), os.getpid())
+    assert rank.escapes == []
+    for name in ("own_of_a_test", "own_too_of_a_test", "package_of_a_test"):
+        del sys.modules[name]
 
 
 def test_a_module_is_reported_once_it_has_been_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

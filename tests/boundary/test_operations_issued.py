@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -46,7 +47,9 @@ def test_rmtree_goes_by_descriptors(checkpoint: DirectCaller) -> None:
     with running(checkpoint):
         shutil.rmtree(HERE / "c")
     inner = ["stat d", "open d", "stat", "readdir", "unlink g", "close", "rmdir d"]
-    assert named(checkpoint) == ["stat c", "open c", "stat", "readdir", *inner, "unlink f", "close", "rmdir c"]
+    # Since 3.13 a directory's own files go before the directories in it.
+    order = ["unlink f", *inner] if sys.version_info >= (3, 13) else [*inner, "unlink f"]
+    assert named(checkpoint) == ["stat c", "open c", "stat", "readdir", *order, "close", "rmdir c"]
 
 
 def test_copytree_and_move(checkpoint: DirectCaller) -> None:

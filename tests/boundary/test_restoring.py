@@ -138,8 +138,11 @@ def test_the_known_captures_of_the_standard_library() -> None:
         assert now == (builtins.open, builtins.open, os.urandom)
         assert now != before
         assert io.open is builtins.open
-        assert os.unlink in tempfile._TemporaryFileCloser.close.__defaults__ or sys.version_info >= (3, 12)  # type: ignore[attr-defined]
-        assert threading._start_new_thread is _thread.start_new_thread  # type: ignore[attr-defined]
+        closer = tempfile._TemporaryFileCloser  # type: ignore[attr-defined]
+        assert os.unlink in (closer.cleanup if hasattr(closer, "cleanup") else closer.close).__defaults__
+        name = "start_joinable_thread" if sys.version_info >= (3, 13) else "start_new_thread"
+        assert getattr(threading, f"_{name}") is getattr(_thread, name)
+        assert hasattr(getattr(_thread, name), "__wrapped__")
 
 
 def test_rmtree_keeps_to_descriptors() -> None:
@@ -208,6 +211,7 @@ def test_every_function_named_exists_in_some_version() -> None:
         "_thread:start_joinable_thread", "numpy.lib.format:isfileobj", "numpy.lib._format_impl:isfileobj",
         "os:setns", "os:unshare", "os:pidfd_open", "torch:from_file", "torch.serialization:load",
         "torch.serialization:_should_read_directly", "torch._C:PyTorchFileWriter",
+        "torch._C:PyTorchFileReader",
         "safetensors._safetensors_rust:serialize_file", "safetensors._safetensors_rust:safe_open",
         "safetensors._safetensors_rust:_safe_open_handle", "multiprocess.process:BaseProcess.start",
     }  # fmt: skip
