@@ -12,7 +12,7 @@ from typing import Any, Final
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act, error_of, refuse_call, require_open
 from simulator.boundary.paths import outside, place, target
-from simulator.boundary.results import StatResult
+from simulator.boundary.stat_result import StatResult
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import AccessCheck, Chmod, Chown, Stat, Statvfs, Utime
 from simulator.originals import OS

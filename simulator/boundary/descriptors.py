@@ -193,57 +193,6 @@ def posix_fallocate(caller: Caller, fd: int, offset: int, length: int) -> None:
         act(caller, Truncate(fd, offset + length))
 
 
-def posix_fadvise(caller: Caller, fd: int, offset: int, length: int, advice: int) -> None:
-    """As ``os.posix_fadvise``: advice changes nothing that could be observed."""
-    if fd < FIRST_DESCRIPTOR:
-        OS["posix_fadvise"](fd, offset, length, advice)
-    else:
-        require_open(caller, fd)
-
-
-def isatty(caller: Caller, fd: int) -> bool:
-    """As ``os.isatty``."""
-    return fd < FIRST_DESCRIPTOR and bool(OS["isatty"](fd))
-
-
-def device_encoding(caller: Caller, fd: int) -> str | None:
-    """As ``os.device_encoding``: files have none."""
-    found: str | None = OS["device_encoding"](fd) if fd < FIRST_DESCRIPTOR else None
-    return found
-
-
-def get_inheritable(caller: Caller, fd: int) -> bool:
-    """As ``os.get_inheritable``: a rank starts no processes, and what Python opens is not inherited."""
-    if fd < FIRST_DESCRIPTOR:
-        return bool(OS["get_inheritable"](fd))
-    require_open(caller, fd)
-    return False
-
-
-def set_inheritable(caller: Caller, fd: int, inheritable: bool) -> None:
-    """As ``os.set_inheritable``, without effect, as a rank starts no processes."""
-    if fd < FIRST_DESCRIPTOR:
-        OS["set_inheritable"](fd, inheritable)
-    else:
-        require_open(caller, fd)
-
-
-def get_blocking(caller: Caller, fd: int) -> bool:
-    """As ``os.get_blocking``."""
-    if fd < FIRST_DESCRIPTOR:
-        return bool(OS["get_blocking"](fd))
-    require_open(caller, fd)
-    return True
-
-
-def set_blocking(caller: Caller, fd: int, blocking: bool) -> None:
-    """As ``os.set_blocking``, without effect: reading and writing files never blocks for long."""
-    if fd < FIRST_DESCRIPTOR:
-        OS["set_blocking"](fd, blocking)
-    else:
-        require_open(caller, fd)
-
-
 def descriptor_of(fd: Any) -> int:
     """The descriptor that an object is or has. Raises TypeError."""
     if isinstance(fd, int):
@@ -292,11 +241,4 @@ FUNCTIONS: Final[dict[str, Simulated]] = {
     "os:dup": dup,
     "os:dup2": dup2,
     "os:posix_fallocate": posix_fallocate,
-    "os:posix_fadvise": posix_fadvise,
-    "os:isatty": isatty,
-    "os:device_encoding": device_encoding,
-    "os:get_inheritable": get_inheritable,
-    "os:set_inheritable": set_inheritable,
-    "os:get_blocking": get_blocking,
-    "os:set_blocking": set_blocking,
 }

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act
+from simulator.boundary.directory_entry import DirectoryEntry
 from simulator.boundary.paths import outside, target
-from simulator.boundary.results import DirectoryEntry
 from simulator.operations import Readdir
 from simulator.originals import OS
 

@@ -20,6 +20,7 @@ from simulator.boundary import (
     audit,
     clocks,
     copying,
+    descriptor_settings,
     descriptors,
     directories,
     files,
@@ -40,7 +41,8 @@ from simulator.boundary.dispatch import class_for, function_for, method_for
 from simulator.boundary.imports import LateModules
 
 FUNCTIONS: Final[dict[str, Simulated]] = {
-    **attributes.FUNCTIONS, **clocks.FUNCTIONS, **copying.FUNCTIONS, **descriptors.FUNCTIONS, **directories.FUNCTIONS,
+    **attributes.FUNCTIONS, **clocks.FUNCTIONS, **copying.FUNCTIONS, **descriptors.FUNCTIONS,
+    **descriptor_settings.FUNCTIONS, **directories.FUNCTIONS,
     **files.FUNCTIONS, **identity.FUNCTIONS, **locks.FUNCTIONS, **names.FUNCTIONS, **numpy_adapter.FUNCTIONS,
     **randomness.FUNCTIONS, **safetensors_adapter.FUNCTIONS, **threads.FUNCTIONS, **torch_adapter.FUNCTIONS,
 }  # fmt: skip

@@ -52,9 +52,7 @@ def serialize_file(caller: Caller, tensor_dict: Any, filename: Any, metadata: An
         raise rust.SafetensorError(f"Error while serializing: {_shown(error, rust.__version__)}") from error
 
 
-def safe_open(
-    caller: Caller, filename: Any, framework: str, device: Any = "cpu", *, backend: str = "mmap"
-) -> Any:
+def safe_open(caller: Caller, filename: Any, framework: str, device: Any = "cpu", *, backend: str = "mmap") -> Any:
     """In place of ``safetensors.safe_open``."""
     rust = sys.modules[_RUST]
     if not isinstance(filename, str | os.PathLike):

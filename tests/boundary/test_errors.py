@@ -41,9 +41,7 @@ ONE: dict[str, Callable[[Any], Any]] = {
     "open for writing": lambda path: open(path, "w").close(),
     "open for reading": lambda path: os.path.isdir(path or "x") or open(path).close(),
 }  # fmt: skip
-TWO: dict[str, Callable[[Any, Any], Any]] = {
-    name: late(name) for name in ("rename", "replace", "link", "symlink")
-}
+TWO: dict[str, Callable[[Any, Any], Any]] = {name: late(name) for name in ("rename", "replace", "link", "symlink")}
 DESCRIPTOR: dict[str, Callable[[Any], Any]] = {
     **{name: late(name) for name in (
         "fstat", "stat", "listdir", "scandir", "close", "fsync", "fdatasync", "dup", "utime", "statvfs", "isatty"

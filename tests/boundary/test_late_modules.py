@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,8 @@ def test_installed_packages_are_executed_apart_from_the_rank_and_own_modules_in_
     monkeypatch.syspath_prepend(tmp_path / "site-packages")
     monkeypatch.syspath_prepend(tmp_path)
     with installed(), running(DirectCaller()) as rank:
-        import own_of_a_test  # type: ignore[import-not-found]
-        import package_of_a_test  # type: ignore[import-not-found]
-
+        own_of_a_test = import_module("own_of_a_test")
+        package_of_a_test = import_module("package_of_a_test")
         assert (own_of_a_test.here, own_of_a_test.name) == (ROOT, rank.pid)
         assert os.getcwd() == ROOT
     assert (package_of_a_test.here, package_of_a_test.name) == (os.getcwd(), os.getpid())
@@ -74,15 +74,14 @@ def test_a_module_is_reported_once_it_has_been_executed(tmp_path: Path, monkeypa
     (tmp_path / "late_one.py").write_text("value = 1\n")
     (tmp_path / "late_broken.py").write_text("raise ValueError('at import')\n")
     monkeypatch.syspath_prepend(tmp_path)
-    reported = []
+    reported: list[int] = []
     finder = LateModules(["late_one", "late_broken", "late_absent"], lambda module: reported.append(module.value))
     monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
-    import late_one  # type: ignore[import-not-found]
-
-    assert reported == [late_one.value]
+    assert import_module("late_one").value == 1
+    assert reported == [1]
     with pytest.raises(ValueError, match="at import"):
-        import late_broken  # type: ignore[import-not-found]  # noqa: F401
+        import_module("late_broken")
     with pytest.raises(ModuleNotFoundError):
-        import late_absent  # type: ignore[import-not-found]  # noqa: F401
+        import_module("late_absent")
     assert finder.find_spec("json") is None
     del sys.modules["late_one"]

@@ -276,8 +276,10 @@ def test_what_the_writer_hands_over_is_the_whole_content() -> None:
 
 def test_a_short_write_is_continued(caller: DirectCaller) -> None:
     perform = caller.perform
-    caller.perform = lambda operation: perform(  # type: ignore[method-assign]
-        Write(operation.fd, operation.data[:3]) if isinstance(operation, Write) else operation
+    caller.perform = (
+        lambda operation: perform(  # type: ignore[method-assign]
+            Write(operation.fd, operation.data[:3]) if isinstance(operation, Write) else operation
+        )
     )
     with running(caller):
         fd = os.open("f", os.O_CREAT | os.O_RDWR)

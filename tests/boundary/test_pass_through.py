@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +148,7 @@ def test_modules_are_imported_from_the_real_disk(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
     with running(caller):
-        import a_module_of_a_test  # type: ignore[import-not-found]
-
-        a_module_of_a_test.mkdir("made too")
+        import_module("a_module_of_a_test").mkdir("made too")
         assert os.listdir() == ["made", "made too"]
     assert caller.escapes == []
     assert [path.name for path in (tmp_path / "__pycache__").iterdir()]
