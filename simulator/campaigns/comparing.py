@@ -82,6 +82,12 @@ class Comparer:
             if (verdict.signature if verdict else None) != (run.violation.signature if run.violation else None):
                 self._differ(f"all steps are the same, but {self._recorded} has {before}; {self._running} has {now}")
 
+    def unreachable(self) -> str:
+        """Where the recorded order cannot be followed any further, in words."""
+        if self.difference is not None:
+            return self.difference
+        return self._where(f"{self._recorded} {self._next()}, which cannot come next in {self._running}")
+
     def _compare(self, engine: Engine) -> None:
         steps = engine.steps
         while self.difference is None and self._position < len(steps):
@@ -103,10 +109,13 @@ class Comparer:
         return "ends" if verdict is None else f"ends with a violation of {verdict.invariant}"
 
     def _differ(self, text: str) -> None:
-        attempt = f"attempt {self._attempt}, " if len(self._trace.attempts) > 1 or self._attempt > 0 else ""
-        self.difference = f"{attempt}step {self._position}: {text}"
+        self.difference = self._where(text)
         if self._strict:
             raise Divergence(self.difference)
+
+    def _where(self, text: str) -> str:
+        attempt = f"attempt {self._attempt}, " if len(self._trace.attempts) > 1 or self._attempt > 0 else ""
+        return f"{attempt}step {self._position}: {text}"
 
 
 def described(event: Event) -> str:

@@ -30,8 +30,6 @@ from simulator.trace import Trace
 
 Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]]
 
-_UNSCHEDULED = frozenset({"collective", "join"})
-"""Kinds of events that nobody grants: they happen when what a task waits for has come."""
 _NEED_PICK = frozenset({"complete", "content", "progress", "keep", "agree"})
 
 
@@ -133,18 +131,14 @@ def replay_on_model(
     try:
         run = experiment.run(scheduler, recording.choices(), detail=True, judge_by=judge_by)
         comparers[-1].conclude(run)
-    except Divergence as divergence:
-        raise Divergence(_with_versions(str(divergence), recording)) from None
+    except Divergence:
+        raise Divergence(_with_versions(comparers[-1].unreachable(), recording)) from None
     return run, comparers[-1]
 
 
 def scheduler_of(recording: Trace, *, strict: bool) -> Scheduler:
     """The scheduler that replays a trace."""
-    if not strict:
-        return TapeReplay(recording.choices())
-    return StrictReplay(
-        [[event.task for event in a.events if event.kind not in _UNSCHEDULED] for a in recording.attempts]
-    )
+    return StrictReplay(recording) if strict else TapeReplay(recording.choices())
 
 
 def instants_of(run: Run, judge: Judge) -> Callable[[Engine], bool]:
@@ -176,8 +170,8 @@ def _on_disk(experiment: Experiment, recording: Trace, strict: bool, directory: 
                 detail=True,
             )
             comparers[-1].conclude(run)
-        except Divergence as divergence:
-            raise Divergence(_with_versions(str(divergence), recording)) from None
+        except Divergence:
+            raise Divergence(_with_versions(comparers[-1].unreachable(), recording)) from None
     return run, comparers[-1]
 
 

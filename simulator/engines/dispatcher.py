@@ -159,6 +159,7 @@ class Dispatcher:
         if self.strike is not None and not actor.retried:
             error = self.strike(task, actor.count, operation)
             if process.dead:
+                actor.refused += 1  # The choice after this grant has an address of its own.
                 self._settle()
                 return
         if self.record_effects:
@@ -206,9 +207,9 @@ class Dispatcher:
         self._bury(process, alive, Ending(rank, killed=True))
 
     def position(self, task: int) -> int:
-        """How many grants the task has had."""
-        actor = self._tasks[task]
-        return actor.count + actor.refused
+        """How many grants the task has had; none if it has not begun."""
+        actor = self._tasks.get(task)
+        return actor.count + actor.refused if actor is not None else 0
 
     def waiting(self) -> dict[int, str]:
         """The ranks that wait for something that has not come, each with what it waits for."""

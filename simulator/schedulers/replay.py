@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from simulator.errors import Divergence
 from simulator.run import Frontier, default_task
 from simulator.tape import Tape
+from simulator.trace import AttemptTrace, Trace
 
 
 class TapeReplay:
@@ -28,27 +29,39 @@ class TapeReplay:
 
 
 class StrictReplay:
-    """Follows a sequence of tasks step by step and stops at the first that cannot be followed."""
+    """Follows the steps of a recording, whatever a tape would say, and stops at the first that cannot come next.
 
-    def __init__(self, attempts: Sequence[Sequence[int]]) -> None:
-        self._attempts = attempts
-        self._sequence: Sequence[int] = ()
-        self._position = 0
+    A grant that led to a death left no step: the recording says how many steps there were when it struck, its tape
+    whom. A grant that a file lock turned down left none either, and is not needed.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._order: Sequence[int] = ()
+        self._deaths: frozenset[int] = frozenset()
+        self._doomed: Sequence[tuple[int, int]] = ()
 
     def begin(self, attempt: int) -> None:
-        """Start at the beginning of the attempt's sequence."""
-        self._sequence = self._attempts[attempt] if attempt < len(self._attempts) else ()
-        self._position = 0
+        """Start at the beginning of the attempt's recording."""
+        attempts = self._trace.attempts
+        recorded = attempts[attempt] if attempt < len(attempts) else AttemptTrace([])
+        self._order = [event.task for event in recorded.events]
+        self._deaths = frozenset(position for position, text in recorded.faults if " fails with " not in text)
+        choices = self._trace.choices().choices
+        self._doomed = [(task, n) for where, kind, task, n in choices if (where, kind) == (attempt, "kill")]
 
     def choose(self, frontier: Frontier, last: int) -> int:
-        """The next task of the sequence. Raises Divergence when it is not ready."""
-        position = self._position
-        if position >= len(self._sequence):
+        """Who did the next step; behind the end of the recording, the default. Raises Divergence if it is not ready."""
+        position = len(frontier.steps)
+        if position in self._deaths:
+            for task, n in self._doomed:
+                if task in frontier.pending and sum(step.task == task for step in frontier.steps) == n:
+                    return task
+        if position >= len(self._order):
             return default_task(frontier.ready, last)
-        task = self._sequence[position]
+        task = self._order[position]
         if task not in frontier.pending:
             raise Divergence(
                 f"step {position}: the recording has task {task} go on, but it cannot: ready are {list(frontier.ready)}"
             )
-        self._position = position + 1
         return task
