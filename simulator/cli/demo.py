@@ -1,8 +1,76 @@
-"""``ckptrace demo``."""
+"""``ckptrace demo``: the incident reproduced, every strategy compared, the incident at its own size."""
 
 from __future__ import annotations
 
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
 
-def demo() -> int:
-    """Reproduce the incident."""
-    raise NotImplementedError
+import typer
+
+from simulator.cli.options import OUTPUT, Json, Seed
+from simulator.errors import CannotDo
+
+_SCHEDULES = 300
+_SECONDS = 3.0
+"""Of each search in the table: there are two for each strategy, and the whole demonstration takes a minute at most."""
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where the page and the traces go.", rich_help_panel=OUTPUT)
+    ] = Path("ckptrace-demo"),
+    seed: Seed = 0,
+    json: Json = None,
+) -> int:
+    """Reproduce the incident, confirm it on a disk, compare every strategy."""
+    from simulator.campaigns.at_scale import run_at_scale
+    from simulator.campaigns.demonstration import REMEDY, Demonstration, searches, surprises
+    from simulator.campaigns.incident import STRATEGY, incident
+    from simulator.campaigns.survey import candidates, survey
+    from simulator.cli.output import check_directory, check_file, write_json, write_trace
+    from simulator.reports import demonstration as report
+    from simulator.reports.demonstration_object import demonstration_object
+    from simulator.reports.html.demonstration import demonstration_page
+    from simulator.reports.html.page import write
+    from simulator.reports.terminal import console_for
+
+    check_directory(out)
+    check_file(json)
+    started = time.perf_counter()
+    console = console_for(sys.stderr if json == "-" else None)
+    shown = Demonstration([], [], [], seed)
+
+    report.print_heading(console, "LLaMA-Factory #6882 on 2 nodes with 4 ranks each")
+    for outcome in incident(seed):
+        shown.outcomes.append(outcome)
+        report.print_outcome(console, len(shown.outcomes), outcome)
+        write_trace(outcome.failure.trace, out)
+
+    report.print_heading(console, "Every strategy on 2 nodes with 1 rank each")
+    with console.status("searching"):
+        shown.surveyed.extend(survey(candidates(), schedules=_SCHEDULES, seconds=_SECONDS, seed=seed))
+    for each in shown.surveyed:
+        for _, tried in searches(each):
+            if tried.result.failure is not None:
+                write_trace(tried.result.failure.trace, out)
+    report.print_survey(console, shown.surveyed)
+
+    report.print_heading(console, "The incident at its own size: 72B, 4 nodes with 8 ranks each")
+    shown.at_scale.extend(run_at_scale(name) for name in (STRATEGY, REMEDY))
+    report.print_at_scale(console, shown.at_scale)
+
+    shown.seconds = time.perf_counter() - started
+    path = out / "report.html"
+    write(path, demonstration_page(shown))
+    console.print()
+    console.print(f"page    {path}", soft_wrap=True)
+    console.print(f"traces  {out}", soft_wrap=True)
+    console.print(f"took    {shown.seconds:.0f} s, seed {seed}", soft_wrap=True)
+    if json is not None:
+        write_json(demonstration_object(shown, path), json)
+    differing = surprises(shown)
+    if differing:
+        raise CannotDo("not everything came out as expected: " + "; ".join(differing))
+    return 0

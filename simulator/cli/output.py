@@ -48,7 +48,8 @@ def check_file(name: str | None) -> None:
 def write_trace(trace: Trace, directory: Path) -> Path:
     """Write a trace under a name that no other trace has, and give the path. The same trace is not written twice."""
     invariant = trace.verdict.invariant if trace.verdict is not None else "clean"
-    name = re.sub(r"[^\w.-]+", "-", f"{Path(subject(trace.scenario)).name}-{invariant}").strip("-")
+    tested = Path(subject(trace.scenario).partition(" ")[0]).name
+    name = re.sub(r"[^\w.-]+", "-", f"{tested}-{invariant}").strip("-")
     stem = f"{name}-{trace.digest[:8]}"
     number = 1
     while True:

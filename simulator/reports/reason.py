@@ -38,6 +38,7 @@ class Cited(msgspec.Struct, frozen=True):
     rank: int
     said: str
     outcome: str
+    refused: bool
     site: str | None
 
     @property
@@ -88,7 +89,7 @@ def _cited(rows: list[Row]) -> tuple[Cited, ...]:
     """The deciding pair, then the operation at which the verdict fell where it is neither of them."""
     marked = [row for row in rows if isinstance(row, Operation) and row.mark]
     return tuple(
-        Cited(row.mark, row.rank, " ".join(row.phrase.line().split()), row.phrase.outcome, row.site)
+        Cited(row.mark, row.rank, " ".join(row.phrase.line().split()), row.phrase.outcome, row.phrase.refused, row.site)
         for row in sorted(marked, key=lambda row: row.mark if row.mark != "!" else "~")
     )
 

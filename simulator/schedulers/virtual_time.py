@@ -23,6 +23,7 @@ class VirtualTime:
         self._ended: dict[int, int] = {}
         self._passed: dict[int, Operation] = {}
         self._seen = 0
+        self._frontier: Frontier | None = None
 
     @property
     def seconds(self) -> float:
@@ -31,6 +32,8 @@ class VirtualTime:
 
     def usage(self) -> list[RankUsage]:
         """What each rank used so far, by rank."""
+        if self._frontier is not None:
+            self._take_note(self._frontier)
         return self._usage.per_rank()
 
     def begin(self, attempt: int) -> None:
@@ -39,10 +42,12 @@ class VirtualTime:
             self._timeline.cancel(task)
         self._begun, self._ended, self._passed = {}, {}, {}
         self._seen = 0
+        self._frontier = None
 
     def choose(self, frontier: Frontier, last: int) -> int:
         """The ready task whose operation ends first."""
         timeline, pending = self._timeline, frontier.pending
+        self._frontier = frontier
         self._take_note(frontier)
         for task in [task for task in self._begun if task not in pending]:
             # Killed, or its file lock is taken: what it had begun does not end now.
@@ -60,10 +65,16 @@ class VirtualTime:
         return task
 
     def _take_note(self, frontier: Frontier) -> None:
-        """Look at what has been done since the last choice: opens tell how fast a file is written."""
-        steps = frontier.steps
+        """Look at what has been done since the last choice, all of it at the present of the clock.
+
+        Collectives end waits; opens tell how fast a file is written.
+        """
+        steps, now = frontier.steps, self._timeline.now
         for step in steps[self._seen :]:
             if isinstance(step.operation, Collective | Join):
+                self._usage.wait(step.rank, now - self._ended.get(step.task, 0))
+                self._usage.charge(step.rank, step.operation, 0)
+                self._ended[step.task] = now
                 self._passed[step.task] = step.operation
             elif step.error is None:
                 self._timeline.performed(step.rank, step.operation, step.value)
@@ -71,13 +82,7 @@ class VirtualTime:
 
     def _start(self, task: int, operation: Operation) -> None:
         """The task begins its operation: now, or a little later if it comes out of a collective."""
-        rank = task % self._world_size
-        now = self._timeline.now
         passed = self._passed.pop(task, None)
-        if passed is not None:
-            self._usage.wait(rank, now - self._ended.get(task, 0))
-            latency = self._durations.latency(passed)
-            self._usage.charge(rank, passed, latency)
-            now += latency
-        self._timeline.begin(task, rank, operation, now)
+        now = self._timeline.now + (self._durations.latency(passed) if passed is not None else 0)
+        self._timeline.begin(task, task % self._world_size, operation, now)
         self._begun[task] = now

@@ -50,7 +50,7 @@ def _pair(reason: Reason) -> Content:
         return None
     items: list[Content] = []
     for one in reason.cited:
-        outcome: Content = [" ", element("em", one.outcome)] if one.outcome else None
+        outcome: Content = [" ", element("em" if one.refused else "small", one.outcome)] if one.outcome else None
         place: Content = element("span", one.site, class_="site") if one.site else None
         items.append(
             [
