@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,10 +138,14 @@ def test_direct_write_leaves_a_partial_checkpoint_to_be_picked(tmp_path: Path, v
 
 
 def test_the_messages_of_the_origin_are_seen(tmp_path: Path) -> None:
-    """hiyouga/LLaMA-Factory#6882: a temporary directory renamed onto the checkpoint, and a shard that is gone."""
+    """hiyouga/LLaMA-Factory#6882: a temporary directory renamed onto the checkpoint, and a file that is gone.
+
+    From Python 3.13 on, rmtree takes it as done when a file below the top has been deleted by somebody else.
+    """
     seen = symptoms(tmp_path, PrivateDirectories, 40, **EIGHT)
     assert any("tmp-checkpoint-" in text and "-> " in text and "checkpoint-1'" in text for text in seen["ENOTEMPTY"])
-    assert any("global_step1" in text or "_states.pt" in text for text in seen["ENOENT"])
+    inside = any("global_step1" in text or "_states.pt" in text for text in seen["ENOENT"])
+    assert inside == (sys.version_info < (3, 13))
 
 
 def test_a_killed_rank_leaves_its_private_directory_for_ever(tmp_path: Path) -> None:
