@@ -115,10 +115,10 @@ class _Attempt:
         root.mkdir()
         root.chmod(0o755)  # As the model's root, whatever this process' umask.
         view = Snapshots(root, self._base)
+        where = OnDisk(str(root), ticking=self._ticking)
         verdicts = Verdicts(self._probe) if self._probe is not None else None
 
         def engine_factory(_: Filesystem, attempt: int) -> Engine:
-            where = OnDisk(str(root), self._ticking)
             seconds = scenario.budgets.wall_seconds
             engine = process_engine(
                 self._template, where, experiment.ranks(), attempt=attempt, detail=detail, seconds=seconds
@@ -151,7 +151,7 @@ class _Watching:
 
     def look(self, filesystem: Any, attempt: int) -> Seen:
         seen = self._probe.look(filesystem, attempt)
-        self.looked = self.looked or seen.looked
+        self.looked = self.looked or bool(seen.looked)
         return seen
 
 

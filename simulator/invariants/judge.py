@@ -15,6 +15,7 @@ from simulator.invariants.leak import leaked
 from simulator.invariants.restart import Probe, Seen
 from simulator.invariants.viewer import World, glance
 from simulator.invariants.violation import Violation, text_of
+from simulator.operations import Thing
 from simulator.rank import Rank
 from simulator.workload import BoundWorkload
 
@@ -169,62 +170,76 @@ class Judge:
         if self._verdicts is None:
             return None
         seen = self._verdicts.look(self._filesystem, engine.attempt)
-        self._looked = seen.looked
-        if seen.problem is not None:
-            return seen.problem
-        step = seen.step
-        if step is None and self._restorable:
-            return Violation(
-                "keep",
-                "nothing is left that a restart could resume from, although checkpoint "
-                f"{self._restorable} was whole before",
-            )
-        if (step or 0) < self._promised:
-            what = f"from step {step}" if step is not None else "from nothing"
-            return Violation(
-                "progress",
-                f"save of step {self._promised} returned on every rank, but a restart would resume {what}",
-            )
-        if step is not None and step < self._restorable:
-            return Violation(
-                "keep",
-                f"a restart would resume from step {step}, although checkpoint {self._restorable} was whole before",
-            )
-        if step is not None and step > self._restorable:
-            self._restorable = step
-            self.milestones.append((engine.attempt, len(engine.steps)))
+        self._looked = bool(seen.looked)
         best = self._bound.best if self._bound is not None else None
-        if best is not None and best <= self._promised and best not in seen.whole:
-            return Violation("keep", f"checkpoint {best}, the best one, was deleted")
-        return None
+        violation = wrong_with(seen, self._promised, self._restorable, best)
+        if violation is None and seen.step is not None and seen.step > self._restorable:
+            self._restorable = seen.step
+            self.milestones.append((engine.attempt, len(engine.steps)))
+        return violation
 
     def _user(self, checks: Sequence[Check], engine: Engine) -> Violation | None:
         if not checks:
             return None
         returned = {r: e.value for r, e in engine.endings.items() if e.error is None and not e.killed}
-        caller = CURRENT.caller
         for check in checks:
-            name = getattr(check, "__name__", "invariant")
-            if not self._counts(name):
-                continue
-            world = World(Path(self._root), self._world_size, engine.attempt, returned)
-            result = glance(
-                self._filesystem,
-                partial(_apply, check, world),
-                nodes=1,
-                world_size=1,
-                root=self._root,
-                attempt=engine.attempt,
-            )
-            CURRENT.caller = caller
-            ending = result.endings[0]
-            if isinstance(ending.error, AssertionError):
-                return Violation(name, str(ending.error) or "an assertion of the invariant does not hold")
-            if ending.error is not None:
-                raise CannotDo(f"the invariant {name} itself failed: {text_of(ending.error, self._root)}")
-            if ending.value is not None:
-                return Violation(name, str(ending.value))
+            if self._counts(name_of(check)):
+                world = World(Path(self._root), self._world_size, engine.attempt, returned)
+                violation, _ = ask(check, world, self._filesystem)
+                if violation is not None:
+                    return violation
         return None
+
+
+def wrong_with(seen: Seen, promised: int, restorable: int, best: int | None = None) -> Violation | None:
+    """What is wrong with what a restart would find.
+
+    ``promised`` is the newest step whose save has returned everywhere, ``restorable`` the newest from which a restart
+    would have resumed at an earlier instant, ``best`` the best step, if there is one.
+    """
+    if seen.problem is not None:
+        return seen.problem
+    step = seen.step
+    if step is None and restorable:
+        return Violation(
+            "keep",
+            f"nothing is left that a restart could resume from, although checkpoint {restorable} was whole before",
+        )
+    if (step or 0) < promised:
+        what = f"from step {step}" if step is not None else "from nothing"
+        return Violation(
+            "progress", f"save of step {promised} returned on every rank, but a restart would resume {what}"
+        )
+    if step is not None and step < restorable:
+        return Violation(
+            "keep", f"a restart would resume from step {step}, although checkpoint {restorable} was whole before"
+        )
+    if best is not None and best <= promised and best not in seen.whole:
+        return Violation("keep", f"checkpoint {best}, the best one, was deleted")
+    return None
+
+
+def name_of(check: Check) -> str:
+    """The name of a user's invariant."""
+    return str(getattr(check, "__name__", "invariant"))
+
+
+def ask(check: Check, world: World, filesystem: Filesystem) -> tuple[Violation | None, frozenset[Thing]]:
+    """Ask a user's invariant about the file system as it is now; gives its word and the times that it looked at.
+
+    Raises CannotDo when the invariant itself fails.
+    """
+    caller = CURRENT.caller
+    result = glance(
+        filesystem, partial(_apply, check, world), nodes=1, world_size=1, root=str(world.root), attempt=world.attempt
+    )
+    CURRENT.caller = caller
+    ending, name = result.endings[0], name_of(check)
+    if isinstance(ending.error, AssertionError):
+        return Violation(name, str(ending.error) or "an assertion of the invariant does not hold"), result.looked
+    if ending.error is not None:
+        raise CannotDo(f"the invariant {name} itself failed: {text_of(ending.error, str(world.root))}")
+    return None if ending.value is None else Violation(name, str(ending.value)), result.looked
 
 
 def _apply(check: Check, world: World, rank: Rank) -> str | None:

@@ -16,6 +16,7 @@ from simulator.filesystems import Filesystem
 from simulator.invariants.viewer import glance
 from simulator.invariants.violation import Violation, text_of
 from simulator.job import step_of
+from simulator.operations import Thing
 from simulator.rank import Rank
 from simulator.state import Stamp
 from simulator.workload import BoundWorkload
@@ -24,13 +25,13 @@ from simulator.workload import BoundWorkload
 class Seen(msgspec.Struct, frozen=True):
     """What a restart would do: resume from ``step`` (None: start from nothing), or run into ``problem``.
 
-    ``looked`` says that a modification time was read on the way. ``whole`` are the steps of which every file is there,
-    whether a restart would take them or not; looked for only where a workload has a best step.
+    ``looked`` are the times and link counts that were read on the way. ``whole`` are the steps of which every file is
+    there, whether a restart would take them or not; looked for only where a workload has a best step.
     """
 
     step: int | None = None
     problem: Violation | None = None
-    looked: bool = False
+    looked: frozenset[Thing] = frozenset()
     whole: frozenset[int] = frozenset()
 
 

@@ -14,6 +14,7 @@ from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Ending, Program
 from simulator.engines.programs import RankPrograms
 from simulator.filesystems import Filesystem
+from simulator.operations import Thing, looked_at
 
 
 class Rewindable(Filesystem, Protocol):
@@ -26,11 +27,11 @@ class Rewindable(Filesystem, Protocol):
 
 
 class Glance:
-    """What a judgement's code did: how each rank ended, and whether an mtime was looked at on the way."""
+    """What a judgement's code did: how each rank ended, and which times and link counts it looked at on the way."""
 
     __slots__ = ("endings", "looked", "waiting")
 
-    def __init__(self, endings: dict[int, Ending], waiting: dict[int, str], looked: bool) -> None:
+    def __init__(self, endings: dict[int, Ending], waiting: dict[int, str], looked: frozenset[Thing]) -> None:
         self.endings = endings
         self.waiting = waiting
         self.looked = looked
@@ -56,7 +57,8 @@ def glance(
     engine = greenlet_engine(filesystem, ranks, attempt=attempt, viewer=True)
     try:
         engine.start()
-        return Glance(dict(engine.endings), engine.waiting(), bool(engine.looks))
+        looked = frozenset(thing for _, inode, facet in engine.looks for thing, _ in looked_at(inode, facet))
+        return Glance(dict(engine.endings), engine.waiting(), looked)
     finally:
         engine.close()
         CURRENT.caller = caller
