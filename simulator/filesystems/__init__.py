@@ -1,4 +1,4 @@
-"""What operations act on: the POSIX model, a real directory, pyfakefs."""
+"""What operations act on: the POSIX model, and a real directory."""
 
 from simulator.filesystems.interface import FIRST_DESCRIPTOR, LINK_TO_ROOT, Attributes, Filesystem, WouldBlock
 from simulator.filesystems.posix import PosixModel

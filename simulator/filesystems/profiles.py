@@ -14,20 +14,14 @@ def _posix() -> Any:
     return PosixModel()
 
 
-def _pyfakefs() -> Any:
-    from simulator.filesystems.pyfakefs import PyfakefsFilesystem
-
-    return PyfakefsFilesystem()
-
-
-_PROFILES: dict[str, Callable[[], Any]] = {"local": _posix, "shared": _posix, "pyfakefs": _pyfakefs}
+_PROFILES: dict[str, Callable[[], Any]] = {"local": _posix, "shared": _posix}
 
 
 def by_profile(name: str) -> Any:
     """An empty file system of a profile. Raises UsageError for an unknown name.
 
     ``local``: the disk of one machine. ``shared``: one strongly consistent tree for all nodes. Both are the POSIX
-    model; they differ only once nodes have views of their own. ``pyfakefs``: the same interface on another implementation.
+    model; they differ only once nodes have views of their own.
     """
     maker = _PROFILES.get(name)
     if maker is None:
