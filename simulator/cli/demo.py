@@ -13,7 +13,7 @@ from simulator.cli.options import OUTPUT, Json, Seed
 from simulator.errors import CannotDo
 
 _SCHEDULES = 300
-_SECONDS = 3.0
+_SECONDS = 2.0
 """Of each search in the table: there are two for each strategy, and the whole demonstration takes a minute at most."""
 
 

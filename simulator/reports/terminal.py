@@ -188,7 +188,8 @@ def _operation(row: Operation, room: int, glyphs: Glyphs) -> Text:
     tail = f"  {glyphs.dead + ' ' if row.failed and error else ''}{outcome}" if outcome else ""
     if len(tail) > room // 2:
         tail = _cut(tail, room // 2, glyphs)
-    line = row.phrase.line(max(room - len(tail), 16))
+    wider = (len(glyphs.arrow) - 1) * (len(row.phrase.paths) - 1)
+    line = row.phrase.line(max(room - len(tail) - wider, 16))
     line = _spelled(line, glyphs)
     text = Text.assemble(
         (line, "bold" if row.mark else ""), (tail, "red" if row.failed else "yellow" if error else "bright_black")
@@ -209,7 +210,7 @@ def _print_legend(console: Console, rows: Sequence[Row], hidden_lanes: int, glyp
     if left_out:
         notes.append(f"{glyphs.more}  {left_out:,} operations left out")
     if hidden_lanes > 0:
-        notes.append(f"   {hidden_lanes} ranks without a lane do nothing in what is shown")
+        notes.append(f"   {hidden_lanes} ranks have no lane: what they did is left out")
     for note in notes:
         console.print(Text("  " + note, style="bright_black"))
 

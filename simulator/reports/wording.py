@@ -90,6 +90,7 @@ class Narrator:
         path = str(target)
         if _DESCRIPTOR.fullmatch(path):
             return self._paths.get((event.rank, path), path)
+        path = _printable(path)
         if at is not None:
             path = posixpath.join(self._paths.get((event.rank, str(at)), str(at)), path)
         return path or "."
@@ -127,7 +128,7 @@ class Narrator:
         return Phrase("access", (self._target(event, path, at),), outcome="yes" if event.result else "no")
 
     def _readdir(self, event: Event, target: Any) -> Phrase:
-        listed = [str(entry[0]) for entry in event.result] if isinstance(event.result, Sequence) else []
+        listed = [_printable(str(entry[0])) for entry in event.result] if isinstance(event.result, Sequence) else []
         return Phrase("readdir", (self._target(event, target),), outcome=_some(listed) if listed else "empty")
 
     def _mkdir(self, event: Event, path: str, mode: int, at: Any = None) -> Phrase:
@@ -180,6 +181,11 @@ class Narrator:
 
     def _join(self, event: Event, task: int) -> Phrase:
         return Phrase("join", (), f"background task {task}")
+
+
+def _printable(name: str) -> str:
+    """A name may hold line breaks and escape sequences."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
 
 def collective_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from simulator.reports.html.lanes import MOST_ROWS, lanes
@@ -65,6 +66,6 @@ def _provenance(trace: Trace, path: Path | None) -> Markup:
     versions = ", ".join(f"{name} {version}" for name, version in trace.versions.items())
     rows: list[tuple[str, Content]] = []
     if path is not None:
-        rows.append(("replay", element("code", f"ckptrace replay {path}")))
+        rows.append(("replay", element("code", f"ckptrace replay {shlex.quote(str(path))}")))
     rows += [("digest", element("code", trace.digest)), ("recorded with", versions)]
     return element("footer", element("dl", [[element("dt", key), element("dd", value)] for key, value in rows]))

@@ -173,5 +173,5 @@ def _legend(rows: Sequence[Row], hidden: int) -> Markup | None:
     if left_out:
         notes.append(f"{left_out:,} operations are folded.")
     if hidden > 0:
-        notes.append(f"{hidden} ranks without a lane do nothing in what is shown.")
+        notes.append(f"{hidden} ranks have no lane: what they did is folded.")
     return element("p", " ".join(notes), class_="legend") if notes else None

@@ -1,0 +1,125 @@
+"""Reports on a terminal: the same story at any width, with or without colour, in any encoding."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, strategies as st
+from rich.console import Console
+
+from simulator.campaigns.result import Failure, Result
+from simulator.reports.lanes import ASCII, UNICODE, Lanes
+from simulator.reports.terminal import console_for, print_replay, print_result, print_trace
+from simulator.reports.timeline import rows_of
+from simulator.trace import Trace
+from tests.reports.recordings import killed_and_restarted, second_rename_fails
+from tests.reports.schedules import traces
+
+
+def printed(trace: Trace, width: int = 80, encoding: str = "utf-8") -> str:
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
+    print_trace(console_for(file, width=width), trace)
+    file.seek(0)
+    return file.read()
+
+
+def result_of(trace: Trace | None, **fields: object) -> Result:
+    failure = None
+    if trace is not None:
+        assert trace.verdict is not None
+        verdict = trace.verdict
+        failure = Failure(verdict.invariant, verdict.rank, verdict.message, verdict.signature, trace, schedule=1234)
+    given = {"verdict": "violated" if failure else "clean", "schedules": 1234, "seconds": 2.0, "seed": 7,
+             "scenario": {}, "failure": failure, "coverage": "sampled: 1,234 schedules, mixed"}  # fmt: skip
+    return Result(**{**given, **fields})  # type: ignore[arg-type]
+
+
+@given(traces(), st.integers(70, 140), st.sampled_from(("utf-8", "ascii")))
+def test_no_line_is_wider_than_the_terminal(trace: Trace, width: int, encoding: str) -> None:
+    lines = printed(trace, width, encoding).splitlines()
+    assert max(map(len, lines)) <= width
+
+
+@given(traces(), st.sampled_from((UNICODE, ASCII)))
+def test_lanes_are_equally_wide_in_every_row(trace: Trace, glyphs: object) -> None:
+    lanes = Lanes(range(18), glyphs)  # type: ignore[arg-type]
+    widths = {sum(len(text) for text, _ in lanes.row(row)) for row in rows_of(trace)}
+    assert widths <= {lanes.width}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("ranks_per_node", [1, 4])
+def test_a_failure_tells_what_happened_why_and_in_which_order(width: int, ranks_per_node: int) -> None:
+    text = printed(second_rename_fails(ranks_per_node), width)
+    one_line = " ".join(text.split())
+    assert one_line.startswith("violated no-error: a rank raised")
+    assert "[Errno 39] Directory not empty: 'tmp-checkpoint-00000001' -> 'checkpoint-1'" in one_line
+    assert "B rank 1: rename tmp-checkpoint-00000001 → checkpoint-1 (ENOTEMPTY), save.py:38" in one_line
+    assert "With B before A no rank raises." in one_line
+    marked = [line for line in text.splitlines() if line.startswith(("A ", "B "))]
+    assert [line[0] for line in marked] == ["A", "B"]
+    assert "✗ ENOTEMPTY" in marked[1]
+
+
+def test_each_rank_acts_in_its_own_column_and_a_chosen_switch_is_a_line() -> None:
+    lines = printed(second_rename_fails(4), 120).splitlines()
+    row = next(line for line in lines if line.startswith("A "))
+    assert row[8:].startswith("│  ├──┼──┼──┼──┼──┼──7  rename")
+    assert any(line[8:].startswith("┿━━┿━━┿━━┿━━┿━━┿━━┿━━┿  all-reduce sum of 8 ranks") for line in lines)
+
+
+def test_attempts_and_faults_are_set_apart() -> None:
+    lines = printed(killed_and_restarted()).splitlines()
+    killed = next(line for line in lines if "rank 0 is killed" in line)
+    assert "✗" in killed
+    after = lines[lines.index(killed) + 1]
+    assert after[8:14].split() == ["1"]
+    assert any("attempt 2 of the job, on what is left" in line for line in lines)
+
+
+def test_ascii_output_has_the_same_story() -> None:
+    text = printed(second_rename_fails(4), 120, "ascii")
+    assert "rename   tmp-checkpoint-00000001 -> checkpoint-1  x ENOTEMPTY" in text
+    assert text.isascii()
+
+
+def test_without_a_terminal_and_with_no_color_there_are_no_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in printed(second_rename_fails())
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    print_trace(Console(file=file, force_terminal=True, width=80), second_rename_fails())
+    assert "\x1b[3" not in file.getvalue()
+
+
+def test_more_ranks_than_lanes_leave_those_out_that_do_nothing() -> None:
+    text = printed(second_rename_fails(16))
+    assert "ranks have no lane" in text
+    assert "A " in text
+
+
+def test_a_result_says_how_much_was_tried_and_with_which_seed() -> None:
+    file = io.StringIO()
+    print_result(console_for(file, width=100), result_of(None))
+    assert file.getvalue() == "clean  sampled: 1,234 schedules, mixed  (2.0 s, 617 schedules/s, seed 7)\n"
+    file = io.StringIO()
+    print_result(console_for(file, width=100), result_of(second_rename_fails()))
+    assert file.getvalue().splitlines()[1] == "schedule 1,234, 2.0 s, 617 schedules/s, seed 7"
+
+
+def test_an_incomplete_result_says_why() -> None:
+    file = io.StringIO()
+    print_result(console_for(file), result_of(None, verdict="incomplete", reason="operations: 100 were carried out"))
+    assert "operations: 100 were carried out" in file.getvalue()
+
+
+def test_a_replay_says_whether_it_is_the_recorded_failure() -> None:
+    trace = second_rename_fails()
+    expected = {
+        "the recorded failure, the recorded schedule": trace,
+        "differs from the recording": killed_and_restarted(),
+    }
+    for said, recorded in expected.items():
+        file = io.StringIO()
+        print_replay(console_for(file), recorded, result_of(trace, coverage="replayed on the model"))
+        assert said in " ".join(file.getvalue().split())
