@@ -57,11 +57,18 @@ Program = Generator[tuple[int, Operation], Any, None]
 
 
 class Writer:
-    """Draws operations. ``privileged``: the program runs as root and may take its own permissions away."""
+    """Draws operations.
 
-    def __init__(self, random: Random, privileged: bool = True) -> None:
+    ``privileged``: the program runs as root and may take its own permissions away. ``crowded``: fewer names and fewer
+    odd ones, more by descriptors, so that two operations are often about the same thing.
+    """
+
+    def __init__(self, random: Random, privileged: bool = True, crowded: bool = False) -> None:
         self.random = random
         self.privileged = privileged
+        self.names = NAMES[:2] if crowded else NAMES
+        self.odd = 0.2 if crowded else 1.0
+        self.by_descriptor = 0.3 if crowded else 0.15
         self.opened: dict[int, list[int]] = {rank: [] for rank in range(RANKS)}
         self.known: list[str] = []
 
@@ -107,7 +114,7 @@ class Writer:
         if not isinstance(descriptor, int):
             return
         yield rank, Readdir(descriptor)
-        for name in NAMES:
+        for name in self.names:
             yield rank, Unlink(name, descriptor)
             yield rank, Rmdir(name, descriptor)
         yield rank, Readdir(descriptor)
@@ -189,22 +196,22 @@ class Writer:
                 return path
             return f"{path}/{self.name()}".lstrip("/")
         parts = [self.name() for _ in range(self.random.choice((1, 1, 1, 2, 2, 2, 3, 3, 4)))]
-        if self.random.random() < 0.15:
+        if self.random.random() < 0.15 * self.odd:
             parts.insert(self.random.randrange(len(parts) + 1), self.random.choice((".", "..", "..", "")))
         path = "/".join(parts).lstrip("/")
-        if self.random.random() < 0.15:
+        if self.random.random() < 0.15 * self.odd:
             path += self.random.choice(("/", "//", "/.", "/..", "/./"))
-        if self.random.random() < 0.03:
+        if self.random.random() < 0.03 * self.odd:
             path = self.random.choice(("", ".", "..", "../a", "a/" * 2200, "a/" + "./" * 500 + "b"))
         return path
 
     def name(self) -> str:
         """Mostly one of few."""
-        return self.random.choice(NAMES) if self.random.random() < 0.97 else self.random.choice(ODD_NAMES)
+        return self.random.choice(ODD_NAMES if self.random.random() < 0.03 * self.odd else self.names)
 
     def link_text(self) -> str:
         """What a symbolic link may say. It does not climb out of the root, which only the model prevents."""
-        text = "/".join(self.random.choice(NAMES) for _ in range(self.random.choice((1, 1, 2))))
+        text = "/".join(self.random.choice(self.names) for _ in range(self.random.choice((1, 1, 2))))
         return self.random.choice((
             text, text, text, text + "/", "./" + text, "a/./" + text, LINK_TO_ROOT, LINK_TO_ROOT + "/" + text,
             LINK_TO_ROOT + "/" + text, "/nowhere/to/be/found", "t" * 300, "",
@@ -212,11 +219,11 @@ class Writer:
 
     def at(self, rank: int) -> int | None:
         """Sometimes a descriptor."""
-        return self.descriptor(rank) if self.random.random() < 0.15 else None
+        return self.descriptor(rank) if self.random.random() < self.by_descriptor else None
 
     def target(self, rank: int) -> str | int:
         """A path or a descriptor."""
-        return self.descriptor(rank) if self.random.random() < 0.3 else self.path()
+        return self.descriptor(rank) if self.random.random() < 2 * self.by_descriptor else self.path()
 
     def descriptor(self, rank: int) -> int:
         """Mostly one that is open."""
