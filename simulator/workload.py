@@ -25,10 +25,12 @@ class BoundWorkload:
         self._forms: dict[str, Form] = {}
         self._patterns: dict[str, re.Pattern[str]] = {}
         self._form_name = workload.form
+        forms.form_for(workload.form, "model")
         self._written: list[list[ShardSpec]] = [[] for _ in range(world_size)]
         self._read_by_all: list[ShardSpec] = []
         self._read_by: list[list[ShardSpec]] = [[] for _ in range(world_size)]
         for spec in self.specs:
+            self._form(spec.role)  # an unknown form is refused here, not in the middle of a run
             self._written[spec.writer].append(spec)
             if spec.readers is None:
                 self._read_by_all.append(spec)
