@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from simulator import registry
+from simulator.costs import cost_model
 from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Engine, Program
 from simulator.engines.programs import RankPrograms
@@ -45,6 +46,8 @@ class Experiment:
         self.scenario = scenario
         self.checks = tuple(checks)
         _check_names(scenario.invariants, self.checks)
+        if scenario.costs.profile is not None:
+            cost_model(scenario.costs.profile, scenario.costs.overrides)
         cluster = scenario.cluster
         self.bound: BoundWorkload | None = None
         self.probe: StrategyProbe | FunctionProbe | None = None

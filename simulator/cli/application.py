@@ -19,6 +19,8 @@ from simulator.errors import CkptraceError
 
 CANNOT_DO = 3
 USAGE = 2
+_INTERRUPTED = 130
+"""What newer versions of typer give for Ctrl-C, where older ones raise Abort."""
 
 
 def application() -> typer.Typer:
@@ -47,6 +49,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = command.main(None if arguments is None else list(arguments), prog_name="ckptrace", standalone_mode=False)
         sys.stdout.flush()
+        if code == _INTERRUPTED:
+            return _said("interrupted", CANNOT_DO)
     except CkptraceError as error:
         return _said(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):

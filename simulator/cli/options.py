@@ -106,9 +106,6 @@ class ScenarioOptions:
             metavar="bytes|torch|safetensors|size", help="Content of files.  [default: bytes]", rich_help_panel=JOB
         ),
     ] = None
-    costs: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="Charge operations virtual time.", rich_help_panel=JOB)
-    ] = None
     kills: Annotated[
         int | None, typer.Option(metavar="N", help="Ranks that may be killed.", rich_help_panel=FAULTS)
     ] = None

@@ -31,7 +31,6 @@ def scenario_of(file: Path | None, options: ScenarioOptions) -> Scenario:
             **_keep(options.keep),
         ),
         filesystem=_with(base.filesystem, profile=options.fs),
-        costs=_with(base.costs, profile=options.costs),
         faults=_with(base.faults, kills=options.kills, node_kills=options.node_kills, job_death=options.job_death),
         **_code(base, options),
         **_given(restarts=options.restarts, invariants=_names(options.invariants)),
