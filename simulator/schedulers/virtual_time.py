@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulator.costs import CostModel, Durations, RankUsage, Timeline, Usage
-from simulator.operations import Collective, Join, Operation
+from simulator.operations import Collective, Extent, Join, Operation, Read, Write
 from simulator.run import Frontier
 
 
@@ -20,6 +20,7 @@ class VirtualTime:
         self._durations = Durations(model)
         self._world_size = world_size
         self._begun: dict[int, int] = {}
+        self._took: dict[int, int] = {}
         self._ended: dict[int, int] = {}
         self._passed: dict[int, Operation] = {}
         self._seen = 0
@@ -40,7 +41,7 @@ class VirtualTime:
         """The job starts, or starts again, with nothing pending; the clock goes on."""
         for task in self._begun:
             self._timeline.cancel(task)
-        self._begun, self._ended, self._passed = {}, {}, {}
+        self._begun, self._took, self._ended, self._passed = {}, {}, {}, {}
         self._seen = 0
         self._frontier = None
 
@@ -61,13 +62,14 @@ class VirtualTime:
         task = found[0]
         now = timeline.finish(task)
         self._ended[task] = now
-        self._usage.charge(task % self._world_size, pending[task], now - self._begun.pop(task))
+        self._took[task] = now - self._begun.pop(task)
         return task
 
     def _take_note(self, frontier: Frontier) -> None:
         """Look at what has been done since the last choice, all of it at the present of the clock.
 
-        Collectives end waits; opens tell how fast a file is written.
+        Collectives end waits; opens tell how fast a file is written. What was granted and did not take place, since its
+        rank was killed there, is charged to nobody.
         """
         steps, now = frontier.steps, self._timeline.now
         for step in steps[self._seen :]:
@@ -76,7 +78,11 @@ class VirtualTime:
                 self._usage.charge(step.rank, step.operation, 0)
                 self._ended[step.task] = now
                 self._passed[step.task] = step.operation
-            elif step.error is None:
+                continue
+            self._usage.charge(
+                step.rank, step.operation, self._took.pop(step.task, 0), _moved(step.operation, step.value)
+            )
+            if step.error is None:
                 self._timeline.performed(step.rank, step.operation, step.value)
         self._seen = len(steps)
 
@@ -86,3 +92,10 @@ class VirtualTime:
         now = self._timeline.now + (self._durations.latency(passed) if passed is not None else 0)
         self._timeline.begin(task, task % self._world_size, operation, now)
         self._begun[task] = now
+
+
+def _moved(operation: Operation, value: object) -> int | None:
+    """The bytes that a read gave, or a write took; None where the operation itself tells."""
+    if isinstance(operation, Read):
+        return len(value) if isinstance(value, bytes | Extent) else 0
+    return value if isinstance(operation, Write) and isinstance(value, int) else None
