@@ -25,7 +25,6 @@ class BoundWorkload:
         self._forms: dict[str, Form] = {}
         self._patterns: dict[str, re.Pattern[str]] = {}
         self._form_name = workload.form
-        forms.form_for(workload.form, "model")
         self._written: list[list[ShardSpec]] = [[] for _ in range(world_size)]
         self._read_by_all: list[ShardSpec] = []
         self._read_by: list[list[ShardSpec]] = [[] for _ in range(world_size)]
