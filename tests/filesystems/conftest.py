@@ -21,6 +21,7 @@ def real_directory(request: pytest.FixtureRequest) -> Iterator[Path]:
     if not os.access(base, os.W_OK):
         base = Path(tempfile.gettempdir())
     path = Path(tempfile.mkdtemp(prefix=".ckptrace-test-", dir=base))
+    path.chmod(0o755)  # as the model's root
     try:
         yield path
     finally:
