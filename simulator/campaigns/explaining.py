@@ -26,6 +26,8 @@ from simulator.tape import Tape
 
 _FLIPS = 300
 """How many flips are tried at most."""
+_LATEST = 60
+"""So many are tried before context switches are undone: the latest pairs are the most telling."""
 _NEARBY = 40
 """Pairs that do not conflict are tried too (orders of mtimes decide without a conflict), this many."""
 
@@ -51,8 +53,21 @@ class Explanation(msgspec.Struct, frozen=True):
 def explain(experiment: Experiment, failing: Run) -> Explanation:
     """Find the deciding pair of a failing run; says so where no order of two operations decides."""
     attempt = len(failing.attempts) - 1
+    candidates = list(_candidates(failing, attempt))
+    return (
+        _by_a_flip(experiment, failing, attempt, candidates[:_LATEST])
+        or _by_a_switch(experiment, failing, attempt, candidates)
+        or _by_a_flip(experiment, failing, attempt, candidates[_LATEST:])
+        or Explanation(attempt, None, None, "", _without_a_pair(experiment, failing, attempt))
+    )
+
+
+def _by_a_flip(
+    experiment: Experiment, failing: Run, attempt: int, candidates: Sequence[tuple[int, int]]
+) -> Explanation | None:
+    """The first pair whose flip passes."""
     steps = failing.attempts[attempt].steps
-    for first, second in _candidates(failing, attempt):
+    for first, second in candidates:
         flipped = experiment.run(_Flipped(failing, attempt, first, second), failing.tape)
         if (
             flipped.violation is None
@@ -60,12 +75,12 @@ def explain(experiment: Experiment, failing: Run) -> Explanation:
             and _came_first(flipped, attempt, steps, first, second)
         ):
             return Explanation(attempt, first, second, "The same run with B before A passes.")
-    return _by_a_switch(experiment, failing, attempt) or Explanation(
-        attempt, None, None, "", _without_a_pair(experiment, failing, attempt)
-    )
+    return None
 
 
-def _by_a_switch(experiment: Experiment, failing: Run, attempt: int) -> Explanation | None:
+def _by_a_switch(
+    experiment: Experiment, failing: Run, attempt: int, candidates: Sequence[tuple[int, int]]
+) -> Explanation | None:
     """The latest context switch without which the run passes, and a pair whose order it decides."""
     steps = failing.attempts[attempt].steps
     switches = [address for address in failing.tape.choices if address[0] == attempt and address[1] == "schedule"]
@@ -75,7 +90,7 @@ def _by_a_switch(experiment: Experiment, failing: Run, attempt: int) -> Explanat
         without = experiment.run(TapeReplay(tape), tape)
         if without.violation is not None or without.incomplete is not None or address[2] < 0:
             continue
-        for first, second in _candidates(failing, attempt):
+        for first, second in candidates:
             if steps[second].task == address[2] and _came_first(without, attempt, steps, first, second):
                 return Explanation(
                     attempt,
