@@ -39,6 +39,7 @@ def replay(
     from simulator.cli.output import check_file, write_json
     from simulator.reports.result_object import result_object
     from simulator.reports.terminal import console_for, print_replay
+    from simulator.scenario import from_table
     from simulator.trace import differences, load
 
     if on not in ("model", "real"):
@@ -46,6 +47,7 @@ def replay(
     if directory is not None and on == "model":
         raise UsageError("--dir: only a replay with --on real has a directory")
     recorded = load(trace)
+    from_table(recorded.scenario, str(trace))
     check_file(json)
     for line in differences(recorded.versions):
         print(f"ckptrace: {trace}: {line}", file=sys.stderr)

@@ -25,9 +25,11 @@ def show(
     from simulator.reports.html.page import write
     from simulator.reports.terminal import MOST_ROWS, console_for, print_trace
     from simulator.reports.trace_object import trace_object
+    from simulator.scenario import from_table
     from simulator.trace import load
 
     recorded = load(trace)
+    from_table(recorded.scenario, str(trace))
     check_file(None if html is None else str(html))
     check_file(json)
     if html is not None:

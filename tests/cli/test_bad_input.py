@@ -135,6 +135,7 @@ def recorded(ckptrace: Command) -> Path:
         ('"format": 1', '"format": "one"'),
         ('"mkdir"', '"rmdir"'),
         ('"events"', '"incidents"'),
+        ('"nodes": 2', '"nodes": "two"'),
     ],
 )
 def test_a_corrupt_or_newer_trace_is_named(
