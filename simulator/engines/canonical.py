@@ -13,13 +13,18 @@ from typing import Any
 
 from simulator.engines.interface import Step
 from simulator.filesystems import FIRST_DESCRIPTOR, Attributes
-from simulator.operations import Open, Operation, Read, Readdir, Rename, Stat, Statvfs, summarise
+from simulator.operations import Open, Operation, Read, Readdir, Rename, Stat, Statvfs, Utime, summarise
 from simulator.trace import Event
+
+_TIMES = Utime.__struct_fields__.index("times")
 
 
 def event_of(step: Step) -> Event:
     """The trace's event of one step."""
     kind, arguments = summarise(step.operation)
+    if isinstance(step.operation, Utime) and step.operation.times is not None:
+        # Mostly copied from another file; what reading does to a time of access is a matter of how a disk is mounted.
+        arguments[_TIMES] = "given"
     return Event(
         rank=step.rank,
         task=step.task,

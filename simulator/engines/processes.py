@@ -16,29 +16,33 @@ from functools import partial
 from os import strerror
 from typing import Any
 
-import msgspec
-
 from simulator.engines.channel import Gone, Silent
 from simulator.engines.dispatcher import Dispatcher, Outcome, ProcessDied, Task
 from simulator.engines.interface import Engine
 from simulator.engines.process import SimulatedProcess
 from simulator.engines.programs import RankPrograms
+from simulator.engines.stamps import Stamps
 from simulator.engines.template import Template, Worker
 from simulator.engines.transfer import SentError, packed, unpacked
 from simulator.engines.watchdog import Stuck
 from simulator.engines.worker import Setting, prepare, work
-from simulator.filesystems import Filesystem, WouldBlock
+from simulator.filesystems import Attributes, Filesystem, WouldBlock
 from simulator.operations import Operation
 
 _GRACE = 5.0
 """Seconds beyond its wall time in which a rank is expected to say at which line it is stuck."""
 
 
-class OnDisk(msgspec.Struct, frozen=True):
-    """The real directory on which the ranks' processes act. With ``ticking``, the order of changes shows in mtimes."""
+class OnDisk:
+    """The real directory on which the ranks' processes act, for all attempts of a run.
 
-    directory: str
-    ticking: bool = False
+    With ``ticking`` each change gets a later time from the kernel than the one before, and the ranks are shown the
+    simulated time of the change. That is slower, and only matters where somebody looks at times.
+    """
+
+    def __init__(self, directory: str, *, ticking: bool = False) -> None:
+        self.directory = directory
+        self.stamps = Stamps(directory) if ticking else None
 
 
 def template_for(ranks: RankPrograms, preload: Sequence[str] = ()) -> Template:
@@ -59,10 +63,13 @@ def process_engine(
 
     A rank that does no operation within ``seconds`` of wall time ends the run: ``grant`` raises Stuck.
     """
-    directory, ticking = (where.directory, where.ticking) if isinstance(where, OnDisk) else (None, False)
-    setting = Setting(attempt, directory, ticking, detail, seconds)
     executor = _ProcessExecutor(seconds)
-    filesystem: Filesystem = _Disk(executor) if isinstance(where, OnDisk) else where
+    if isinstance(where, OnDisk):
+        filesystem: Filesystem = _Disk(executor, where.stamps)
+        setting = Setting(attempt, where.directory, where.stamps is not None, detail, seconds)
+    else:
+        filesystem = where
+        setting = Setting(attempt, None, False, detail, seconds)
     processes = [ranks.process(executor, rank, attempt) for rank in range(ranks.world_size)]
     engine = executor.engine = Dispatcher(filesystem, executor, processes, attempt)
     executor.filesystem = filesystem
@@ -127,11 +134,15 @@ class _ProcessExecutor:
         except Silent:
             raise Stuck(f"rank {rank} did no operation for {self._patience:g} s of wall time") from None
 
-    def perform(self, rank: int, operation: Operation) -> Any:
+    def perform(self, rank: int, operation: Operation, now: int, stamps: Stamps | None) -> Any:
         """Have the rank's process carry an operation out."""
-        _, value, code, blocked = self.ask(rank, "perform", operation)
+        _, value, code, blocked, changed = self.ask(rank, "perform", operation)
+        if stamps is not None:
+            stamps.note(changed, now)
         if blocked:
             raise WouldBlock
+        if stamps is not None and isinstance(value, Attributes):
+            return stamps.shown(value)
         self._performed.add(rank)
         if code:
             raise OSError(code, strerror(code))
@@ -180,12 +191,13 @@ class _ProcessExecutor:
 class _Disk:
     """The ``Filesystem`` of an engine whose ranks act on a real directory themselves."""
 
-    def __init__(self, executor: _ProcessExecutor) -> None:
+    def __init__(self, executor: _ProcessExecutor, stamps: Stamps | None) -> None:
         self._executor = executor
+        self._stamps = stamps
 
     def perform(self, rank: int, operation: Operation, now: int = 0) -> Any:
-        """See ``Filesystem.perform``. The kernel stamps by its own clock."""
-        return self._executor.perform(rank, operation)
+        """See ``Filesystem.perform``."""
+        return self._executor.perform(rank, operation, now, self._stamps)
 
     def release(self, rank: int) -> None:
         """The rank's process is about to end by itself: when it has, its descriptors are closed."""

@@ -2,7 +2,8 @@
 
 The controller says what to do and the worker answers each message with one of its own:
 
-``("perform", operation)``        carry it out on the real directory -> ``("performed", value, errno, would block)``
+``("perform", operation)``        carry it out on the real directory
+                                  -> ``("performed", value, errno, would block, when the latest change was over)``
 ``("resume", task, outcome, time)``  let a task run to its next operation
                                   -> ``("pending", task, operation, source line, time, notes)``
                                   or ``("finished", task, how the rank ended, time, notes)``
@@ -156,7 +157,7 @@ class _Worker:
         if isinstance(operation, Read) and value is not None:
             # The controller needs to know how much was read, not what.
             value = Extent(len(value))
-        self._channel.send(("performed", value, code, blocked))
+        self._channel.send(("performed", value, code, blocked, self._directory.changed))
 
     def _perform_local(self, process: SimulatedProcess, operation: Operation) -> Any:
         """Called by the rank's code, in its greenlet."""

@@ -106,6 +106,11 @@ class RealDirectory:
             self.release(rank)
         OS["close"](self._directory)
 
+    @property
+    def changed(self) -> int:
+        """When the latest change was over, on the kernel's clock; 0 before the first one, and without ``ticking``."""
+        return self._changed
+
     def tick(self) -> None:
         """Wait (about 4 ms at most) until a change would get a later time than everything that was changed so far."""
         while KERNEL["clock_gettime_ns"](_COARSE_CLOCK) <= self._changed:

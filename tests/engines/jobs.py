@@ -54,9 +54,10 @@ def engine_factory(
             yield lambda filesystem, attempt: greenlet_engine(filesystem, ranks, attempt=attempt)
             return
         with template_for(ranks) as template, empty_directory(where) as directory:
+            where_on_disk = OnDisk(str(directory), ticking=ticking)
 
             def make(filesystem: Any, attempt: int) -> Engine:
-                place = OnDisk(str(directory), ticking) if engine == "disk" else filesystem
+                place = where_on_disk if engine == "disk" else filesystem
                 return process_engine(template, place, ranks, attempt=attempt, seconds=seconds)
 
             yield make

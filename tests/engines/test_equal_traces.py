@@ -33,7 +33,7 @@ NAMES = ("a", "b", "a/c", "b/d")
 names = st.sampled_from(NAMES)
 actions = st.one_of(
     st.tuples(st.sampled_from(("mkdir", "makedirs", "rmdir", "unlink", "rmtree")), names),
-    st.tuples(st.sampled_from(("list", "stat", "newest", "read")), names),
+    st.tuples(st.sampled_from(("list", "stat", "newest", "read", "age", "touch")), names),
     st.tuples(st.sampled_from(("rename", "link", "symlink", "copytree")), names, names),
     st.tuples(st.sampled_from(("write", "append")), names, st.binary(max_size=3)),
     st.tuples(st.sampled_from(("barrier", "sleep", "mkdtemp", "gather"))),
@@ -54,6 +54,8 @@ def act(rank: Rank, kind: str, *arguments: Any) -> Any:
         "list": lambda: sorted((entry.name, entry.is_dir(), entry.is_symlink()) for entry in os.scandir(paths[0])),
         "stat": lambda: (paths[0].exists(), paths[0].is_dir(), paths[0].is_file()),
         "newest": lambda: [p.name for p in sorted(rank.root.iterdir(), key=lambda p: p.lstat().st_mtime_ns)],
+        "age": lambda: (time.time() - paths[0].stat().st_mtime, time.time() - paths[0].stat().st_ctime),
+        "touch": lambda: os.utime(paths[0], ns=(7, rank.root.stat().st_mtime_ns)),
         "read": lambda: paths[0].read_bytes(),
         "rename": lambda: paths[0].rename(paths[1]),
         "link": lambda: os.link(*paths),

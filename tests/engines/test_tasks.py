@@ -224,6 +224,22 @@ def test_the_next_attempt_begins_after_the_last_one() -> None:
     assert times[1] > times[0] + 7200
 
 
+@every_engine
+def test_times_of_files_are_on_the_clock_of_the_ranks(engine: str) -> None:
+    def program(rank: Rank) -> list[float]:
+        (rank.root / f"lock{rank.attempt}").touch()
+        time.sleep(3600)
+        (rank.root / f"lock{rank.attempt}").chmod(0o600)
+        status = [path.stat() for path in sorted(rank.root.iterdir())]
+        return [round(time.time() - each) for s in status for each in (s.st_mtime, s.st_ctime)]
+
+    found = run(engine, [program], restarts=1, ticking=True)
+    ages = [attempt.endings[0].value for attempt in found.attempts]
+    assert ages[0] == [3600, 0]
+    assert ages[1][2:] == [3600, 0]
+    assert ages[1][0] - ages[1][1] == 3600
+
+
 def test_directories_of_tests_are_removed() -> None:
     with empty_directory() as directory:
         (directory / "sub").mkdir(mode=0)
