@@ -14,14 +14,20 @@ def _posix() -> Any:
     return PosixModel()
 
 
-_PROFILES: dict[str, Callable[[], Any]] = {"local": _posix, "shared": _posix}
+def _pyfakefs() -> Any:
+    from simulator.filesystems.pyfakefs import PyfakefsFilesystem
+
+    return PyfakefsFilesystem()
+
+
+_PROFILES: dict[str, Callable[[], Any]] = {"local": _posix, "shared": _posix, "pyfakefs": _pyfakefs}
 
 
 def by_profile(name: str) -> Any:
     """An empty file system of a profile. Raises UsageError for an unknown name.
 
     ``local``: the disk of one machine. ``shared``: one strongly consistent tree for all nodes. Both are the POSIX
-    model; they differ only once nodes have views of their own.
+    model; they differ only once nodes have views of their own. ``pyfakefs``: another implementation, as a witness.
     """
     maker = _PROFILES.get(name)
     if maker is None:
