@@ -53,6 +53,10 @@ class Verdicts:
         return seen
 
 
+_OF_A_RESTART = frozenset({"complete", "content", "progress", "keep", "agree", "no-hang"})
+"""The invariants that a look at what a restart would do can find violated."""
+
+
 class Judge:
     """Holds what has been promised so far (the newest step whose save returned everywhere) and what was seen.
 
@@ -82,7 +86,9 @@ class Judge:
         self._root = root
         self._nodes = nodes
         self._world_size = world_size
-        self._verdicts = verdicts
+        # What a restart would find is dear to know: not asked where no verdict could come of it.
+        wanted = judged is None or not _OF_A_RESTART.isdisjoint(judged)
+        self._verdicts = verdicts if wanted else None
         self._bound = bound
         self._always = [check for check in checks if not getattr(check, "judged_at_end", False)]
         self._final = [check for check in checks if getattr(check, "judged_at_end", False)]
