@@ -18,6 +18,15 @@ EPOCH: Final = 1_767_225_600_000_000_000
 
 SECOND: Final = 1_000_000_000
 
+RESOLUTION: Final = 1_000
+"""Nanoseconds by which one change is later than the one before, at least.
+
+Code under test compares ``st_mtime``, a float that is exact to 238 ns at this epoch.
+"""
+
+SKEW_STEPS: Final = 4
+"""In how many steps a clock's error goes from nothing to its bound, in either direction."""
+
 
 class NodeClock(msgspec.Struct, frozen=True):
     """How a node's clock differs from true time: ``offset`` in nanoseconds, ``drift`` in seconds a second."""
@@ -27,6 +36,21 @@ class NodeClock(msgspec.Struct, frozen=True):
 
 
 _TRUE: Final = NodeClock()
+
+
+def node_clock(offset: int, drift: int, offset_bound: float, drift_bound: float) -> NodeClock:
+    """The clock that two choices of the tape stand for. Bounds in seconds, and in seconds a second.
+
+    The choices 1, 2, 3, 4, ... are +1, -1, +2, -2, ... of the ``SKEW_STEPS`` steps to the bound, where all further
+    ones stay.
+    """
+    return NodeClock(round(_part(offset) * offset_bound * SECOND), _part(drift) * drift_bound)
+
+
+def _part(choice: int) -> float:
+    """Which part of its bound a choice stands for, from -1 to 1."""
+    steps = min((choice + 1) // 2, SKEW_STEPS)
+    return (steps if choice % 2 else -steps) / SKEW_STEPS
 
 
 def nanoseconds(seconds: float) -> int:
@@ -95,8 +119,8 @@ class Clock:
         last = self.last_change
         if tie and last:
             return last
-        if moment <= last:
-            moment = last + 1
+        if last and moment < last + RESOLUTION:
+            moment = last + RESOLUTION
         self.last_change = moment
         return moment
 

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from simulator import registry
-from simulator.costs import cost_model
+from simulator.costs import CostModel, cost_model
+from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Engine, Program
 from simulator.engines.programs import RankPrograms
@@ -23,7 +24,7 @@ from simulator.invariants.restart import FunctionProbe, StrategyProbe
 from simulator.invariants.violation import NAMES
 from simulator.job import training_program
 from simulator.run import Run, Scheduler, execute
-from simulator.scenario import Scenario
+from simulator.scenario import CostChoice, Scenario
 from simulator.tape import Tape
 from simulator.workload import BoundWorkload
 
@@ -46,8 +47,7 @@ class Experiment:
         self.scenario = scenario
         self.checks = tuple(checks)
         _check_names(scenario.invariants, self.checks)
-        if scenario.costs.profile is not None:
-            cost_model(scenario.costs.profile, scenario.costs.overrides)
+        self.costs = costs_of(scenario.costs)
         cluster = scenario.cluster
         self.bound: BoundWorkload | None = None
         self.probe: StrategyProbe | FunctionProbe | None = None
@@ -84,9 +84,9 @@ class Experiment:
         fresh_states = self.bound.fresh_for if self.bound is not None else None
         return RankPrograms(tuple(self.programs), self.scenario.cluster.nodes, ROOT, fresh_states)
 
-    def engine(self, filesystem: Filesystem, attempt: int, *, detail: bool = False) -> Engine:
+    def engine(self, filesystem: Filesystem, conditions: Conditions, *, detail: bool = False) -> Engine:
         """An in-process engine for one attempt."""
-        return greenlet_engine(filesystem, self.ranks(), attempt=attempt, detail=detail)
+        return greenlet_engine(filesystem, self.ranks(), conditions, costs=self.costs, detail=detail)
 
     def judge(
         self, filesystem: Filesystem, verdicts: Verdicts | None = None, when: Callable[[Engine], bool] | None = None
@@ -154,8 +154,8 @@ class Experiment:
         filesystem = self.filesystem()
         scenario = self.scenario
 
-        def factory(filesystem: Filesystem, attempt: int) -> Any:
-            return self.engine(filesystem, attempt, detail=detail)
+        def factory(filesystem: Filesystem, conditions: Conditions) -> Engine:
+            return self.engine(filesystem, conditions, detail=detail)
 
         return execute(
             filesystem,
@@ -163,11 +163,20 @@ class Experiment:
             scheduler,
             judge=(judge_by or self.judge)(filesystem),
             plan=plan,
-            rules=scenario.faults.errors,
+            faults=scenario.faults,
             ranks_per_node=scenario.cluster.ranks_per_node,
             restarts=scenario.restarts,
             budgets=scenario.budgets,
         )
+
+
+def costs_of(choice: CostChoice) -> CostModel | None:
+    """What operations cost, None where nothing does. Raises UsageError for an unknown profile or key."""
+    if choice.profile is None:
+        if choice.overrides:
+            raise UsageError("costs.overrides: there is no costs.profile whose figures they could override")
+        return None
+    return cost_model(choice.profile, choice.overrides)
 
 
 def _check_names(invariants: Sequence[str] | None, checks: Sequence[Check]) -> None:

@@ -52,6 +52,7 @@ def training_program(
             process.elapse(workload.step_seconds)
             rank.all_reduce_sum(1)
             if step % workload.save_every == 0:
+                process.saving()
                 strategy.save(rank, bound.to_save(rank.index, step), step)
                 if rotate is not None and workload.keep is not None:
                     rotate(rank, workload.keep)

@@ -46,6 +46,10 @@ class Process(Protocol):
         """Compute for some time: the rank's clock moves on, nobody else notices."""
         ...
 
+    def saving(self) -> None:
+        """A save begins on this rank."""
+        ...
+
     def saved(self, step: int) -> None:
         """The save of ``step`` has returned on this rank."""
         ...

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gc
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from simulator.engines.interface import Ending, Engine, Step
+from simulator.clock import EPOCH, SECOND, NodeClock, node_clock
+from simulator.engines.conditions import Conditions
+from simulator.engines.interface import Ending, Engine, Saved, Step
 from simulator.engines.watchdog import Stuck, watchdog
-from simulator.faults import ErrorRule
+from simulator.faults import ErrorRule, Faults
 from simulator.filesystems import Filesystem
 from simulator.invariants import Violation
 from simulator.operations import Operation
@@ -42,6 +43,14 @@ class Frontier(Protocol):
 
     def position(self, task: int) -> int:
         """How many grants the task has had."""
+        ...
+
+    def default(self, last: int) -> int:
+        """Who goes next in an undisturbed run."""
+        ...
+
+    def earliest(self) -> int:
+        """The task whose pending operation ends first. Raises UsageError when no costs are charged."""
         ...
 
 
@@ -85,6 +94,12 @@ class AttemptRecord(msgspec.Struct):
     faults: list[tuple[int, str]]
     """(position in steps, what struck there)."""
     times: list[int]
+    """Each rank's clock at the end, in nanoseconds since the Unix epoch."""
+    ended: int
+    """What no clock has passed."""
+    last_change: int
+    """The modification time that was given last, 0 if there is none."""
+    saves: list[Saved]
 
 
 class Run(msgspec.Struct):
@@ -160,16 +175,8 @@ class _Strikes:
         return None
 
 
-def default_task(ready: Sequence[int], last: int) -> int:
-    """Who goes next in an undisturbed run: the same task if it can, else the next one in cyclic order."""
-    position = bisect_right(ready, last)
-    if position and ready[position - 1] == last:
-        return last
-    return ready[position] if position < len(ready) else ready[0]
-
-
-EngineFactory = Callable[[Filesystem, int], Engine]
-"""(file system, attempt) -> engine."""
+EngineFactory = Callable[[Filesystem, Conditions], Engine]
+"""Makes the engine of one attempt."""
 
 
 def execute(
@@ -179,7 +186,7 @@ def execute(
     *,
     judge: Judge | None = None,
     plan: Tape | None = None,
-    rules: Sequence[ErrorRule] = (),
+    faults: Faults | None = None,
     ranks_per_node: int = 1,
     restarts: int = 0,
     budgets: Budgets | None = None,
@@ -190,6 +197,7 @@ def execute(
     Garbage collection is off meanwhile: a collected file object would close itself on whichever rank runs.
     """
     budgets = budgets or Budgets()
+    faults = faults or Faults()
     choices: dict[Address, int] = {}
     planned = plan.choices if plan is not None else {}
     run = Run(Tape(choices), [])
@@ -199,15 +207,15 @@ def execute(
     try:
         with watchdog(budgets.wall_seconds):
             for attempt in range(restarts + 1):
+                conditions = _conditions(run, attempt, planned, faults, choices)
                 _attempt(
                     run,
-                    filesystem,
-                    engine_factory(filesystem, attempt),
-                    attempt,
+                    engine_factory(filesystem, conditions),
+                    conditions,
                     scheduler,
                     judge,
                     planned,
-                    rules,
+                    faults.errors,
                     ranks_per_node,
                     budgets,
                     deadline,
@@ -223,11 +231,37 @@ def execute(
     return run
 
 
+def _conditions(
+    run: Run, attempt: int, planned: Mapping[Address, int], faults: Faults, choices: dict[Address, int]
+) -> Conditions:
+    """What the next attempt of a run begins under. It begins where the last one ended."""
+    drawn = {
+        (kind, who, n): value
+        for (when, kind, who, n), value in planned.items()
+        if when == attempt and kind in ("skew", "slow") and value
+    }
+    choices.update({(attempt, *address): value for address, value in drawn.items()})
+    skews: dict[int, NodeClock] = {
+        node: node_clock(
+            drawn.get(("skew", node, 0), 0), drawn.get(("skew", node, 1), 0), faults.clock_skew, faults.clock_drift
+        )
+        for kind, node, _ in drawn
+        if kind == "skew"
+    }
+    last = run.attempts[-1] if run.attempts else None
+    return Conditions(
+        attempt,
+        EPOCH if last is None else last.ended,
+        0 if last is None else last.last_change,
+        skews,
+        {rank: faults.slow_factor for kind, rank, _ in drawn if kind == "slow"},
+    )
+
+
 def _attempt(
     run: Run,
-    filesystem: Filesystem,
     engine: Engine,
-    attempt: int,
+    conditions: Conditions,
     scheduler: Scheduler,
     judge: Judge | None,
     planned: Mapping[Address, int],
@@ -237,6 +271,7 @@ def _attempt(
     deadline: float,
     choices: dict[Address, int],
 ) -> None:
+    attempt = conditions.attempt
     strikes = _Strikes(planned, attempt, engine, rules, ranks_per_node, choices)
     if rules or any(address[0] == attempt and address[1] == "kill" for address in planned):
         engine.strike = strikes
@@ -245,9 +280,6 @@ def _attempt(
         judge.begin()
     last, position, after_kill, died = -1, 0, -1, False
     ready, steps = engine.ready, engine.steps
-    if run.attempts:
-        engine.advance(max(run.attempts[-1].times))
-    started = min(engine.times())
     try:
         engine.start()
         run.violation = judge.observe(engine) if judge is not None else None
@@ -263,7 +295,7 @@ def _attempt(
                     break
                 after_kill -= 1
             task = scheduler.choose(engine, last)
-            if task != default_task(ready, last):
+            if task != engine.default(last):
                 choices[attempt, "schedule", last, position] = task + 1
             if len(ready) > 1:
                 run.interleaved = True
@@ -280,7 +312,7 @@ def _attempt(
                 if time.perf_counter() > deadline:
                     run.incomplete = f"wall time: {budgets.wall_seconds} s passed and the ranks had not ended"
                     break
-                if max(engine.times()) - started > budgets.virtual_seconds * 1e9:
+                if engine.latest() - conditions.start > budgets.virtual_seconds * SECOND:
                     run.incomplete = (
                         f"virtual time: {budgets.virtual_seconds:g} s passed on a rank's clock and the "
                         "ranks had not ended"
@@ -291,8 +323,10 @@ def _attempt(
             judge.excused = judge.excused or died
             run.violation = judge.finish(engine, died=died)
     finally:
-        times = engine.times()
+        times, ended, last_change = engine.times(), engine.latest(), engine.last_change()
         endings = dict(engine.endings)
         recorded = list(steps)
         engine.close()
-        run.attempts.append(AttemptRecord(recorded, endings, died, strikes.struck, times))
+        run.attempts.append(
+            AttemptRecord(recorded, endings, died, strikes.struck, times, ended, last_change, list(engine.saves))
+        )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine
 from simulator.engines.processes import OnDisk, process_engine, template_for
 from simulator.engines.template import Template
@@ -118,10 +119,16 @@ class _Attempt:
         where = OnDisk(str(root), ticking=self._ticking)
         verdicts = Verdicts(self._probe) if self._probe is not None else None
 
-        def engine_factory(_: Filesystem, attempt: int) -> Engine:
+        def engine_factory(_: Filesystem, conditions: Conditions) -> Engine:
             seconds = scenario.budgets.wall_seconds
             engine = process_engine(
-                self._template, where, experiment.ranks(), attempt=attempt, detail=detail, seconds=seconds
+                self._template,
+                where,
+                experiment.ranks(),
+                conditions,
+                costs=experiment.costs,
+                detail=detail,
+                seconds=seconds,
             )
             self._engines.append(engine)
             return engine
@@ -133,7 +140,7 @@ class _Attempt:
                 scheduler,
                 judge=judge_by(experiment.judge(view, verdicts, when)),
                 plan=plan,
-                rules=scenario.faults.errors,
+                faults=scenario.faults,
                 ranks_per_node=scenario.cluster.ranks_per_node,
                 restarts=scenario.restarts,
                 budgets=scenario.budgets,

@@ -16,11 +16,11 @@ from typing import Any
 
 import msgspec
 
-from simulator.engines.interface import Step
+from simulator.engines.interface import Step, default_task
 from simulator.experiment import Experiment
 from simulator.filesystems.posix.model import PosixModel
 from simulator.operations import Collective, Footprint, Join, Sleep, conflict
-from simulator.run import Frontier, Run, Scheduler, default_task
+from simulator.run import Frontier, Run, Scheduler
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
+from simulator.clock import Clock
+from simulator.engines.charging import Charging
 from simulator.engines.collectives import Meetings, Mismatch, Release
-from simulator.engines.interface import Effects, Ending, Step, Strike
+from simulator.engines.interface import Effects, Ending, Saved, Step, Strike, default_task
 from simulator.engines.process import SimulatedProcess
-from simulator.errors import CannotDo
+from simulator.engines.tasks import Executor, ProcessDied, Task
+from simulator.errors import CannotDo, UsageError
 from simulator.filesystems import Attributes, Filesystem, WouldBlock
 from simulator.operations import (
     Close,
@@ -28,77 +31,26 @@ from simulator.operations import (
     memory,
 )
 
-Outcome = tuple[Any, BaseException | int | None]
-"""What an operation gave, or what it raised: an exception, or the errno of an OSError that the task itself makes."""
-
 _TICK = 1_000
 """What an operation takes when no costs are charged, in nanoseconds: time then only tells the order."""
 
 _FREES_LOCKS = frozenset({Close, Lock})
 
 
-class ProcessDied(Exception):
-    """The process of a rank has ended by itself, without a word: a crash, ``os._exit``, or somebody else's kill."""
+class Dispatcher:
+    """Runs one attempt of a job; implements ``interface.Engine`` and ``process.Journal``.
 
-
-class Task:
-    """One thread of control of a rank.
-
-    ``run`` gives it an outcome and lets it run to its next operation, which it returns; None when the task has ended,
-    with ``value`` or ``error`` set. ``refused`` counts grants that a file lock turned down. ``effects`` is where it is
-    recorded what its code does now. ``origin`` says which task started it, after how many steps.
+    ``clock`` is that of the processes, too. Without ``charging`` every operation takes the same.
     """
 
-    __slots__ = (
-        "count",
-        "effects",
-        "error",
-        "finished",
-        "joiners",
-        "number",
-        "origin",
-        "process",
-        "refused",
-        "retried",
-        "run",
-        "site",
-        "value",
-    )
-
-    run: Callable[[Outcome], Operation | None]
-
-    def __init__(self, number: int, process: SimulatedProcess) -> None:
-        self.number = number
-        self.process = process
-        self.count = 0
-        self.effects = Effects()
-        self.origin: tuple[int, int] | None = None
-        self.refused = 0
-        self.retried = False
-        self.finished = False
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.joiners: list[Task] = []
-        self.site: str | None = None
-
-
-class Executor(Protocol):
-    """Runs the code of tasks; makes their ``run``."""
-
-    def end(self, process: SimulatedProcess, tasks: Sequence[Task]) -> None:
-        """The process dies now, with these tasks of it unfinished. It touches nothing any more."""
-        ...
-
-    def close(self) -> None:
-        """No process is left, dead or alive."""
-        ...
-
-
-class Dispatcher:
-    """Runs one attempt of a job; implements ``interface.Engine`` and ``process.Journal``."""
-
     def __init__(
-        self, filesystem: Filesystem, executor: Executor, processes: Sequence[SimulatedProcess], attempt: int
+        self,
+        filesystem: Filesystem,
+        executor: Executor,
+        processes: Sequence[SimulatedProcess],
+        attempt: int,
+        clock: Clock,
+        charging: Charging | None = None,
     ) -> None:
         self.filesystem = filesystem
         self.world_size = len(processes)
@@ -110,13 +62,15 @@ class Dispatcher:
         self.failed: list[int] = []
         self.mismatch: Mismatch | None = None
         self.saved: dict[int, int] = {}
+        self.saves: list[Saved] = []
         self.resumed: dict[int, tuple[int, str]] = {}
         self.looks: list[tuple[int, int, str]] = []
         self.late_looks: list[tuple[int, int, str]] = []
         self.record_effects = False
         self.initial = Effects()
-        self.changed_at = 0
         self.strike: Strike | None = None
+        self.charging = charging
+        self._clock = clock
         self._executor = executor
         self._processes = processes
         self._fatal: CannotDo | None = None
@@ -131,9 +85,14 @@ class Dispatcher:
 
     # -- the engine's interface ---------------------------------------------------------------------------------
 
-    def add(self, task: Task) -> None:
-        """A task that begins with the next ``start``, ``grant`` or ``kill``."""
+    def add(self, task: Task, moment: int | None = None) -> None:
+        """A task that begins with the next ``start``, ``grant`` or ``kill``.
+
+        A background task was started at that ``moment`` (None: now, by the task of its process that runs).
+        """
         self._tasks[task.number] = task
+        if task.number >= self.world_size:
+            task.clock = self._clock.add(task.process.time if moment is None else moment)
         task.effects = self.initial
         if self._running is not None:
             task.effects = self._running.effects
@@ -149,7 +108,10 @@ class Dispatcher:
         actor = self._tasks[task]
         operation = self.pending[task]
         process = actor.process
+        clock, charging = self._clock, self.charging
         if task in self._released:
+            if charging is not None:
+                charging.finish(actor)
             self._forget(task)
             self._resume(actor, operation, self._released.pop(task))
             self._settle()
@@ -165,17 +127,18 @@ class Dispatcher:
         if self.record_effects:
             self._begin(actor)
         if error is not None:
-            process.time += _TICK
             actor.effects.injected = True
-        elif type(operation) is Sleep:
-            process.time += max(0, int(operation.seconds * 1e9))
+        if charging is not None:
+            taken = charging.finish(actor)
         else:
-            process.time += _TICK
-            self.changed_at = now = max(self.changed_at + _TICK, process.time)
+            taken = max(0, int(operation.seconds * 1e9)) if type(operation) is Sleep else _TICK
+            clock.advance(actor.clock, taken)
+        if error is None and type(operation) is not Sleep:
             try:
-                value = self.filesystem.perform(process.number, operation, now)
+                value = self.filesystem.perform(process.number, operation, clock.change(actor.clock))
             except WouldBlock:
-                process.time -= _TICK
+                if charging is None:
+                    clock.advance(actor.clock, -taken)
                 self._lockers.add(process.rank)
                 self._park(actor, operation)
                 self._record(None)
@@ -189,10 +152,12 @@ class Dispatcher:
                 error = refusal.with_traceback(None)
         if type(operation) is Lock:
             self._lockers.add(process.rank)
+        if charging is not None:
+            charging.charge(actor, operation, taken, value, error is not None)
         self._note(actor, operation, value, error, actor.effects)
         actor.retried = False
         if self._locked and type(operation) in _FREES_LOCKS:
-            self._unpark()
+            self._unpark(clock.times[actor.clock])
         # The rank raises an error of its own: a traceback on the one that is kept would keep the rank's frames alive,
         # and with them files that its code has let go of.
         self._runnable.append((actor, value, None if error is None else error.errno))
@@ -206,6 +171,16 @@ class Dispatcher:
             return
         self._bury(process, alive, Ending(rank, killed=True))
 
+    def default(self, last: int) -> int:
+        """Who goes next in an undisturbed run."""
+        return default_task(self.ready, last) if self.charging is None else self.charging.earliest()
+
+    def earliest(self) -> int:
+        """The task whose pending operation ends first. Raises UsageError when nothing is charged."""
+        if self.charging is None:
+            raise UsageError("costs.profile: going by time needs one, since operations take no time without")
+        return self.charging.earliest()
+
     def position(self, task: int) -> int:
         """How many grants the task has had; none if it has not begun."""
         actor = self._tasks.get(task)
@@ -216,14 +191,16 @@ class Dispatcher:
         return {number % self.world_size: _waits_for(operation) for number, operation in self._waiting.items()}
 
     def times(self) -> list[int]:
-        """Each rank's clock, in nanoseconds since the Unix epoch."""
-        return [process.time for process in self._processes]
+        """Each rank's clock, in nanoseconds since the Unix epoch: that of its main task."""
+        return self._clock.times[: self.world_size]
 
-    def advance(self, time: int) -> None:
-        """Before the start: no clock of the job is earlier than this."""
-        self.changed_at = max(self.changed_at, time)
-        for process in self._processes:
-            process.time = max(process.time, time)
+    def latest(self) -> int:
+        """What no clock of the job has passed."""
+        return self._clock.latest()
+
+    def last_change(self) -> int:
+        """The last modification time that was given; 0 if there is none."""
+        return self._clock.last_change
 
     def close(self) -> None:
         """End whatever still runs."""
@@ -233,9 +210,12 @@ class Dispatcher:
 
     # -- what processes note ------------------------------------------------------------------------------------
 
-    def record_save(self, rank: int, step: int) -> None:
+    def record_save(self, rank: int, step: int, began: int, ended: int) -> None:
         """The save of ``step`` has returned on this rank."""
         self.saved[rank] = step
+        self.saves.append(Saved(rank, step, began, ended))
+        if self.charging is not None:
+            self.charging.usage.stall(rank, ended - began)
         if self.record_effects and self._running is not None:
             self._running.effects.saved.append((rank, step))
 
@@ -282,6 +262,7 @@ class Dispatcher:
             task, value, error = runnable.popleft()
             if task.process.dead:
                 continue
+            task.process.running = task.clock
             self._record(task)
             try:
                 operation = task.run((value, error))
@@ -297,7 +278,7 @@ class Dispatcher:
             elif type(operation) is Join:
                 self._join(task, operation)
             else:
-                self._offer(task.number, operation)
+                self._offer(task, operation)
         self._record(None)
 
     def _record(self, task: Task | None) -> None:
@@ -330,7 +311,7 @@ class Dispatcher:
             task.effects.released.append(rank)
             self.filesystem.release(process.number)
             if self._locked:
-                self._unpark()
+                self._unpark(self._clock.times[task.clock])
         for joiner in task.joiners:
             joiner.effects = task.effects
             self._joined(joiner, task)
@@ -352,7 +333,7 @@ class Dispatcher:
         self.endings[process.rank] = ending
         self.filesystem.release(process.number)
         if self._locked:
-            self._unpark()
+            self._unpark(process.time)
 
     def _arrive(self, task: Task, operation: Collective) -> None:
         number = task.number
@@ -363,18 +344,25 @@ class Dispatcher:
             if process.dead:
                 return
         self._waiting[number] = operation
-        released, mismatch = self._meetings.arrive(process.rank, (number, task.count), process.time, operation)
+        now = self._clock.times[task.clock]
+        released, mismatch = self._meetings.arrive(process.rank, (number, task.count), now, operation)
         if mismatch is not None:
             self.mismatch = mismatch
             return
         for release in released:
             member = self._tasks[release.task]
             waited = self._waiting.pop(release.task)
+            latency = 0
+            if self.charging is None:
+                self._clock.wait_until(member.clock, release.time)
+            else:
+                latency = self.charging.wait(member, waited, release.time)
             if member.process.spawned or member.process.rank in self._lockers:
                 # It shares its memory with other tasks, or may let a lock go by ending: when it goes on is a choice.
                 self._released[release.task] = release
-                self._offer(release.task, waited)
+                self._offer(member, waited)
             else:
+                self._clock.advance(member.clock, latency)
                 self._resume(member, waited, release)
 
     def _tasks_of(self, process: SimulatedProcess) -> list[Task]:
@@ -392,7 +380,6 @@ class Dispatcher:
 
     def _resume(self, task: Task, operation: Operation, release: Release) -> None:
         """Let a task go on from a collective."""
-        task.process.time = max(task.process.time, release.time)
         if self.record_effects:
             self._begin(task, *release.after)
         self._note(task, operation, None, None, task.effects)
@@ -401,13 +388,14 @@ class Dispatcher:
     def _joined(self, task: Task, awaited: Task) -> None:
         """Let a task go on from a join. What its code does now belongs to the step that made it go on."""
         self._waiting.pop(task.number, None)
+        self._clock.wait_until(task.clock, self._clock.times[awaited.clock])
         self._note(task, Join(awaited.number), None, None, Effects(after=[(awaited.number, awaited.count)]))
         self._runnable.append((task, awaited.value, awaited.error))
 
     def _note(self, task: Task, operation: Operation, value: Any, error: OSError | None, effects: Effects) -> None:
         """The operation has been carried out: the task's next step."""
         recorded = effects if self.record_effects else None
-        step = Step(task.number, task.process.rank, task.count, operation, value, error, task.site, recorded)
+        step = Step(task.number, task.rank, task.count, operation, value, error, task.site, recorded)
         self.steps.append(step)
         task.count += 1
 
@@ -418,23 +406,31 @@ class Dispatcher:
         task.refused += 1
         task.retried = True
 
-    def _unpark(self) -> None:
+    def _unpark(self, moment: int) -> None:
+        """At that time a lock was given back: whoever waits for one may try again, no earlier."""
         for number in self._locked:
             operation = self._waiting.pop(number, None)
             if operation is not None:
-                self._offer(number, operation)
+                task = self._tasks[number]
+                self._clock.wait_until(task.clock, moment)
+                self._offer(task, operation)
         self._locked.clear()
 
-    def _offer(self, number: int, operation: Operation) -> None:
+    def _offer(self, task: Task, operation: Operation) -> None:
         """The task can be granted this operation from now on."""
+        number = task.number
         if number not in self.pending:
             insort(self.ready, number)
         self.pending[number] = operation
+        if self.charging is not None:
+            self.charging.begin(task, operation)
 
     def _forget(self, number: int) -> None:
         self._waiting.pop(number, None)
         if self.pending.pop(number, None) is not None:
             del self.ready[bisect_left(self.ready, number)]
+            if self.charging is not None:
+                self.charging.cancel(number)
 
 
 def _waits_for(operation: Operation) -> str:

@@ -14,10 +14,14 @@ from typing import Any, Protocol
 from greenlet import getcurrent, greenlet
 
 from simulator.boundary.caller import CURRENT
-from simulator.engines.dispatcher import Dispatcher, Outcome, Task
+from simulator.costs import CostModel
+from simulator.engines.charging import charging_for
+from simulator.engines.conditions import Conditions
+from simulator.engines.dispatcher import Dispatcher
 from simulator.engines.frames import without_frames
 from simulator.engines.process import Journal, SimulatedProcess, source_site
 from simulator.engines.programs import RankPrograms
+from simulator.engines.tasks import Outcome, Task
 from simulator.errors import RankKilled
 from simulator.filesystems import Filesystem
 from simulator.operations import LOCAL, Collective, Join, Lock, Operation, Sleep
@@ -27,7 +31,7 @@ class Owner(Journal, Protocol):
     """Whom the executor serves: the dispatcher, or the loop of a worker process."""
 
     def add(self, task: Task) -> None:
-        """A task that begins when the code that started it comes to its next operation."""
+        """A task of the process that runs; it begins when the code that started it comes to its next operation."""
         ...
 
 
@@ -153,17 +157,29 @@ class GreenletExecutor:
 
 
 def greenlet_engine(
-    filesystem: Filesystem, ranks: RankPrograms, *, attempt: int = 0, viewer: bool = False, detail: bool = False
+    filesystem: Filesystem,
+    ranks: RankPrograms,
+    conditions: Conditions | None = None,
+    *,
+    costs: CostModel | None = None,
+    viewer: bool = False,
+    detail: bool = False,
 ) -> Dispatcher:
-    """An engine in this process, for one attempt of a job."""
+    """An engine in this process, for one attempt of a job. ``costs`` are charged to it."""
 
     def perform_local(process: SimulatedProcess, operation: Operation) -> Any:
         engine.record_local(process.rank, operation)
-        return filesystem.perform(process.number, operation, process.time)
+        value = filesystem.perform(process.number, operation, process.time)
+        if charging is not None:
+            charging.performed(process.rank, operation, value)
+        return value
 
+    conditions = conditions or Conditions()
+    clock = conditions.clock(ranks.world_size)
+    charging = charging_for(costs, clock, ranks, conditions)
     executor = GreenletExecutor(perform_local, viewer=viewer, detail=detail)
-    processes = [ranks.process(executor, rank, attempt) for rank in range(ranks.world_size)]
-    engine = executor.journal = Dispatcher(filesystem, executor, processes, attempt)
+    processes = [ranks.process(executor, rank, conditions.attempt, clock) for rank in range(ranks.world_size)]
+    engine = executor.journal = Dispatcher(filesystem, executor, processes, conditions.attempt, clock, charging)
     for process in processes:
         if viewer:
             # Neither its descriptors nor its new inodes are those of a rank.

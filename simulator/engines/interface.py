@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +54,15 @@ class Step(msgspec.Struct, gc=False):
     effects: Effects | None = None
 
 
+class Saved(msgspec.Struct, frozen=True, gc=False):
+    """A save that returned: of which step on which rank, and from when to when (nanoseconds since the Unix epoch)."""
+
+    rank: int
+    step: int
+    began: int
+    ended: int
+
+
 class Ending(msgspec.Struct, frozen=True):
     """How a rank ended: it returned a value, raised an exception, or was killed."""
 
@@ -69,12 +79,12 @@ class Engine(Protocol):
     (their rank is ``task % world_size``). ``ready`` is the sorted list of tasks that can take a step now, ``pending``
     the operation that each is about to do; both are kept up to date by ``start``, ``grant`` and ``kill``.
 
-    ``saved`` is the newest step whose save returned, by rank; ``resumed`` the step and name that a rank resumed from.
-    ``failed`` are the ranks that raised, in order; ``mismatch`` is set when ranks disagree about a collective.
-    ``looks`` are (position in steps of the stat that gave it, inode, facet) of each look at an mtime, a ctime or a link
-    count; ``late_looks`` are (task, n of the stat, facet) of those that came after a further step of the task. With
-    ``record_effects`` each step is given its ``Effects``; ``initial`` are those of what comes before the
-    first step.
+    ``saved`` is the newest step whose save returned, by rank, ``saves`` are all that returned, in order; ``resumed``
+    the step and name that a rank resumed from. ``failed`` are the ranks that raised, in order; ``mismatch`` is set when
+    ranks disagree about a collective. ``looks`` are (position in steps of the stat that gave it, inode, facet) of each
+    look at an mtime, a ctime or a link count; ``late_looks`` are (task, n of the stat, facet) of those that came after
+    a further step of the task. With ``record_effects`` each step is given its ``Effects``; ``initial`` are those of
+    what comes before the first step.
     """
 
     @property
@@ -92,6 +102,7 @@ class Engine(Protocol):
     failed: list[int]
     mismatch: Mismatch | None
     saved: dict[int, int]
+    saves: list[Saved]
     resumed: dict[int, tuple[int, str]]
     looks: list[tuple[int, int, str]]
     late_looks: list[tuple[int, int, str]]
@@ -117,6 +128,17 @@ class Engine(Protocol):
         """The rank dies now, instead of doing what it was about to do; its descriptors close."""
         ...
 
+    def default(self, last: int) -> int:
+        """Who goes next in an undisturbed run, after the task ``last``; there must be a ready task.
+
+        With costs that is the one whose operation ends first, without the same task as long as it can go on.
+        """
+        ...
+
+    def earliest(self) -> int:
+        """The task whose pending operation ends first. Raises UsageError when no costs are charged."""
+        ...
+
     def position(self, task: int) -> int:
         """How many grants the task has had: its operations, and each time that a file lock made it wait."""
         ...
@@ -129,10 +151,22 @@ class Engine(Protocol):
         """Each rank's clock, in nanoseconds since the Unix epoch."""
         ...
 
-    def advance(self, time: int) -> None:
-        """Before the start: no clock of the job is earlier than this, since an earlier attempt has got there."""
+    def latest(self) -> int:
+        """The latest time that any clock of the job shows."""
+        ...
+
+    def last_change(self) -> int:
+        """The modification time that was given last, 0 if there is none."""
         ...
 
     def close(self) -> None:
         """End whatever still runs, without a trace of it."""
         ...
+
+
+def default_task(ready: Sequence[int], last: int) -> int:
+    """Who goes next when nothing disturbs a run without costs: the same task, else the next one in cyclic order."""
+    position = bisect_right(ready, last)
+    if position and ready[position - 1] == last:
+        return last
+    return ready[position] if position < len(ready) else ready[0]

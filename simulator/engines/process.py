@@ -9,14 +9,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
+from simulator.clock import SECOND, Clock
 from simulator.engines.frames import SIMULATOR
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, Escape
 from simulator.filesystems import Attributes
 from simulator.operations import Operation
-
-EPOCH = 1_767_225_600_000_000_000
-"""2026-01-01T00:00:00Z in nanoseconds: where every simulated clock starts."""
 
 _STANDARD = tuple({str(Path(os.__file__).resolve().parent) + os.sep, "<frozen "})
 _PACKAGES = os.sep + "site-packages" + os.sep
@@ -25,8 +23,8 @@ _PACKAGES = os.sep + "site-packages" + os.sep
 class Journal(Protocol):
     """Where a rank's process notes what is no operation."""
 
-    def record_save(self, rank: int, step: int) -> None:
-        """The save of ``step`` has returned on this rank."""
+    def record_save(self, rank: int, step: int, began: int, ended: int) -> None:
+        """The save of ``step`` has returned on this rank; from when to when it took, in nanoseconds."""
         ...
 
     def record_resume(self, rank: int, step: int, name: str) -> None:
@@ -62,14 +60,17 @@ class Host(Protocol):
 class SimulatedProcess:
     """The state of one rank outside its code; implements ``boundary.caller.Caller`` and ``rank.Process``.
 
-    ``number`` is the rank's identity towards the file system.
+    ``number`` is the rank's identity towards the file system. ``running`` is the number, among the clocks, of that task
+    of it whose code runs.
     """
 
     __slots__ = (
+        "_clock",
         "_entropy",
         "_environ",
         "_host",
         "_random",
+        "_saving",
         "attempt",
         "cwd",
         "dead",
@@ -81,15 +82,19 @@ class SimulatedProcess:
         "rank",
         "ranks_per_node",
         "root",
+        "running",
         "site",
         "spawned",
-        "time",
         "umask",
         "world_size",
     )
 
-    def __init__(self, host: Host, rank: int, *, nodes: int, ranks_per_node: int, root: str, attempt: int) -> None:
+    def __init__(
+        self, host: Host, rank: int, *, nodes: int, ranks_per_node: int, root: str, attempt: int, clock: Clock
+    ) -> None:
         self._host = host
+        self._clock = clock
+        self._saving = 0
         self.rank = rank
         self.number = rank
         self.node, self.local_index = divmod(rank, ranks_per_node)
@@ -101,7 +106,7 @@ class SimulatedProcess:
         self.attempt = attempt
         self.hostname = f"node{self.node}"
         self.pid = 1000 * (attempt + 1) + rank
-        self.time = EPOCH + attempt * 3_600_000_000_000
+        self.running = rank
         self.dead = False
         self.spawned = 0
         self.site: str | None = None
@@ -144,18 +149,32 @@ class SimulatedProcess:
         """Start a background task of this rank."""
         return self._host.spawn(self, function)
 
+    @property
+    def time(self) -> int:
+        """The time, in nanoseconds since the Unix epoch, for the task that runs."""
+        return self._clock.times[self.running]
+
+    @time.setter
+    def time(self, moment: int) -> None:
+        self._clock.times[self.running] = moment
+
     def elapse(self, seconds: float) -> None:
         """Compute for some time."""
-        self.time += int(seconds * 1e9)
+        self._clock.advance(self.running, int(seconds * SECOND))
 
     def clock(self) -> int:
-        """The rank's own clock, in nanoseconds since the Unix epoch."""
-        return self.time
+        """What the task that runs reads from its node's clock, in nanoseconds since the Unix epoch."""
+        return self._clock.read(self.running, self.node)
+
+    def saving(self) -> None:
+        """A save begins on this rank."""
+        self._saving = self.time
 
     def saved(self, step: int) -> None:
-        """The save of ``step`` has returned on this rank."""
+        """The save of ``step`` has returned on this rank. Where no ``saving`` went before, it has taken no time."""
         if not self.dead:
-            self._host.journal.record_save(self.rank, step)
+            began, self._saving, ended = self._saving, 0, self.time
+            self._host.journal.record_save(self.rank, step, began or ended, ended)
 
     def resumed(self, step: int, name: str) -> None:
         """This rank has resumed from the checkpoint of that name and step."""

@@ -16,12 +16,16 @@ from functools import partial
 from os import strerror
 from typing import Any
 
+from simulator.costs import CostModel
 from simulator.engines.channel import Gone, Silent
-from simulator.engines.dispatcher import Dispatcher, Outcome, ProcessDied, Task
+from simulator.engines.charging import charging_for
+from simulator.engines.conditions import Conditions
+from simulator.engines.dispatcher import Dispatcher
 from simulator.engines.interface import Engine
 from simulator.engines.process import SimulatedProcess
 from simulator.engines.programs import RankPrograms
 from simulator.engines.stamps import Stamps
+from simulator.engines.tasks import Outcome, ProcessDied, Task
 from simulator.engines.template import Template, Worker
 from simulator.engines.transfer import SentError, packed, unpacked
 from simulator.engines.watchdog import Stuck
@@ -54,24 +58,30 @@ def process_engine(
     template: Template,
     where: Filesystem | OnDisk,
     ranks: RankPrograms,
+    conditions: Conditions | None = None,
     *,
-    attempt: int = 0,
+    costs: CostModel | None = None,
     detail: bool = False,
     seconds: float = 60.0,
 ) -> Engine:
     """An engine for one attempt of a job; ``template`` is that of ``template_for`` these ranks.
 
+    ``costs`` are charged as on the model, whatever the real operations take: the same tape gives the same run.
+
     A rank that does no operation within ``seconds`` of wall time ends the run: ``grant`` raises Stuck.
     """
+    conditions = conditions or Conditions()
     executor = _ProcessExecutor(seconds)
     if isinstance(where, OnDisk):
         filesystem: Filesystem = _Disk(executor, where.stamps)
-        setting = Setting(attempt, where.directory, where.stamps is not None, detail, seconds)
+        setting = Setting(conditions, where.directory, where.stamps is not None, detail, seconds)
     else:
         filesystem = where
-        setting = Setting(attempt, None, False, detail, seconds)
-    processes = [ranks.process(executor, rank, attempt) for rank in range(ranks.world_size)]
-    engine = executor.engine = Dispatcher(filesystem, executor, processes, attempt)
+        setting = Setting(conditions, None, False, detail, seconds)
+    clock = conditions.clock(ranks.world_size)
+    charging = charging_for(costs, clock, ranks, conditions)
+    processes = [ranks.process(executor, rank, conditions.attempt, clock) for rank in range(ranks.world_size)]
+    engine = executor.engine = Dispatcher(filesystem, executor, processes, conditions.attempt, clock, charging)
     executor.filesystem = filesystem
     try:
         for process in processes:
@@ -176,14 +186,18 @@ class _ProcessExecutor:
     def _local(self, process: SimulatedProcess, operation: Operation) -> tuple[Any, int]:
         """Carry out what is no scheduling point, on the model. Gives the value or the errno."""
         try:
-            return self.filesystem.perform(process.number, operation, process.time), 0
+            value = self.filesystem.perform(process.number, operation, process.time)
         except OSError as error:
             return None, error.errno or errno.EIO
+        if self.engine.charging is not None:
+            self.engine.charging.performed(process.rank, operation, value)
+        return value, 0
 
     def _note(self, process: SimulatedProcess, call: str, *arguments: Any) -> None:
         if call == "add":
             process.spawned += 1
-            self.engine.add(self.remote(Task(arguments[0], process)))
+            number, moment = arguments
+            self.engine.add(self.remote(Task(number, process)), moment)
         else:
             getattr(self.engine, call)(*arguments)
 

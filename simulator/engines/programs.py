@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from simulator.clock import Clock
 from simulator.engines.interface import Program
 from simulator.engines.process import Host, SimulatedProcess
 from simulator.rank import Rank
@@ -29,10 +30,22 @@ class RankPrograms(msgspec.Struct, frozen=True):
         """The number of ranks."""
         return len(self.programs)
 
-    def process(self, host: Host, rank: int, attempt: int) -> SimulatedProcess:
-        """What a rank has of its own in an attempt."""
-        per_node = self.world_size // self.nodes
-        return SimulatedProcess(host, rank, nodes=self.nodes, ranks_per_node=per_node, root=self.root, attempt=attempt)
+    @property
+    def ranks_per_node(self) -> int:
+        """The number of ranks of each node."""
+        return self.world_size // self.nodes
+
+    def process(self, host: Host, rank: int, attempt: int, clock: Clock) -> SimulatedProcess:
+        """What a rank has of its own in an attempt; ``clock`` is that of the job."""
+        return SimulatedProcess(
+            host,
+            rank,
+            nodes=self.nodes,
+            ranks_per_node=self.ranks_per_node,
+            root=self.root,
+            attempt=attempt,
+            clock=clock,
+        )
 
     def main(self, process: SimulatedProcess) -> Callable[[], Any]:
         """The code of a rank's main task."""

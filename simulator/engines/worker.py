@@ -32,10 +32,11 @@ import msgspec
 from simulator.boundary import install
 from simulator.boundary.caller import CURRENT
 from simulator.engines.channel import Channel, Gone, dumps
-from simulator.engines.dispatcher import Outcome, Task
+from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import GreenletExecutor
 from simulator.engines.process import SimulatedProcess, torchrun_environment
 from simulator.engines.programs import RankPrograms
+from simulator.engines.tasks import Outcome, Task
 from simulator.engines.transfer import SentError, packed, sendable, unpacked
 from simulator.engines.watchdog import watchdog
 from simulator.errors import CannotDo
@@ -52,7 +53,7 @@ class Setting(msgspec.Struct, frozen=True):
     lines. ``seconds`` of wall time are what the rank may use.
     """
 
-    attempt: int
+    conditions: Conditions
     directory: str | None
     ticking: bool
     detail: bool
@@ -93,11 +94,12 @@ class _Worker:
         self._pending: dict[int, Operation] = {}
         self._performed: Outcome = (None, None)
         self._notes: list[Note] = []
-        per_node = ranks.world_size // ranks.nodes
-        os.environ.update(torchrun_environment(rank, ranks.world_size, per_node, setting.attempt))
+        conditions = setting.conditions
+        environment = torchrun_environment(rank, ranks.world_size, ranks.ranks_per_node, conditions.attempt)
+        os.environ.update(environment)
         executor = GreenletExecutor(self._perform_local, detail=setting.detail)
         executor.journal = self
-        self._process = process = ranks.process(executor, rank, setting.attempt)
+        self._process = process = ranks.process(executor, rank, conditions.attempt, conditions.clock(ranks.world_size))
         os.umask(process.umask)
         if setting.directory is not None:
             self._directory = RealDirectory(setting.directory, ticking=setting.ticking)
@@ -120,11 +122,11 @@ class _Worker:
     def add(self, task: Task) -> None:
         """A background task."""
         self._tasks[task.number] = task
-        self._notes.append(("add", task.number))
+        self._notes.append(("add", task.number, task.process.time))
 
-    def record_save(self, rank: int, step: int) -> None:
+    def record_save(self, rank: int, step: int, began: int, ended: int) -> None:
         """See ``process.Journal``."""
-        self._notes.append(("record_save", rank, step))
+        self._notes.append(("record_save", rank, step, began, ended))
 
     def record_resume(self, rank: int, step: int, name: str) -> None:
         """See ``process.Journal``."""

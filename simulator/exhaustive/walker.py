@@ -7,14 +7,13 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from simulator.engines.interface import Engine
+from simulator.engines.interface import Engine, default_task
 from simulator.errors import CannotDo
 from simulator.exhaustive.errand import Errand, Held, Journey
 from simulator.exhaustive.polling import Poll, poll_of
 from simulator.exhaustive.tree import Sleepers, awake_after
 from simulator.happens_before import NO_LOOKS, HappensBefore, Looks, Touched, times_in, touched
 from simulator.operations import Access, Lock, Mode, Operation, Sleep
-from simulator.run import default_task
 from simulator.scenario import Budgets
 
 IDLE_LIMIT = 1000

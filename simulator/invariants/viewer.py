@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from simulator.boundary.caller import CURRENT
+from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Ending, Program
 from simulator.engines.programs import RankPrograms
@@ -54,7 +55,7 @@ def glance(
         filesystem.accesses = None  # type: ignore[attr-defined]
     caller = CURRENT.caller
     ranks = RankPrograms((program,) * world_size, nodes, root, fresh_states)
-    engine = greenlet_engine(filesystem, ranks, attempt=attempt, viewer=True)
+    engine = greenlet_engine(filesystem, ranks, Conditions(attempt), viewer=True)
     try:
         engine.start()
         looked = frozenset(thing for _, inode, facet in engine.looks for thing, _ in looked_at(inode, facet))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from simulator.run import Frontier, default_task
+from simulator.run import Frontier
 
 
 class ContextBounded:
@@ -30,6 +30,6 @@ class ContextBounded:
     def choose(self, frontier: Frontier, last: int) -> int:
         """The default; at a drawn step, any other ready task."""
         step, self._step = self._step, self._step + 1
-        usual = default_task(frontier.ready, last)
+        usual = frontier.default(last)
         others = [task for task in frontier.ready if task != usual] if step in self._at else []
         return others[int(self._random.random() * len(others))] if others else usual

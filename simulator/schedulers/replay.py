@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.errors import Divergence
-from simulator.run import Frontier, default_task
+from simulator.run import Frontier
 from simulator.tape import Tape
 from simulator.trace import AttemptTrace, Trace
 
@@ -25,7 +25,7 @@ class TapeReplay:
         """The recorded task, or the default."""
         position = frontier.position(last) if last >= 0 else 0
         task = self._choices.get((self._attempt, "schedule", last, position), 0) - 1
-        return task if task in frontier.pending else default_task(frontier.ready, last)
+        return task if task in frontier.pending else frontier.default(last)
 
 
 class StrictReplay:
@@ -58,7 +58,7 @@ class StrictReplay:
                 if task in frontier.pending and sum(step.task == task for step in frontier.steps) == n:
                     return task
         if position >= len(self._order):
-            return default_task(frontier.ready, last)
+            return frontier.default(last)
         task = self._order[position]
         if task not in frontier.pending:
             raise Divergence(

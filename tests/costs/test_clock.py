@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from simulator.clock import EPOCH, SECOND, Clock, NodeClock, nanoseconds
+from simulator.clock import EPOCH, RESOLUTION, SECOND, Clock, NodeClock, nanoseconds, node_clock
 
 
 def test_time_starts_at_the_epoch_and_each_task_has_its_own() -> None:
@@ -43,7 +43,7 @@ def test_each_change_is_later_than_the_last_unless_it_ties(work: list[tuple[int,
         if tie and before:
             assert moment == before
         else:
-            assert moment > before
+            assert not before or moment >= before + RESOLUTION
             assert moment >= clock.times[task]
         before = moment
     assert clock.last_change == before
@@ -52,7 +52,7 @@ def test_each_change_is_later_than_the_last_unless_it_ties(work: list[tuple[int,
 def test_a_change_leaves_the_clock_of_its_task_alone() -> None:
     clock = Clock(2, start=100)
     clock.advance(0, 50)
-    assert (clock.change(0), clock.change(1)) == (150, 151)
+    assert (clock.change(0), clock.change(1)) == (150, 150 + RESOLUTION)
     assert clock.times == [150, 100]
 
 
@@ -71,6 +71,21 @@ def test_a_wrong_clock_changes_only_what_is_read() -> None:
     assert clock.read(1, node=1) == 10 * SECOND + SECOND // 10 - 500
     assert clock.times == [10 * SECOND, 10 * SECOND]
     assert clock.change(1) == 10 * SECOND
+
+
+def test_changes_in_a_row_differ_as_code_under_test_compares_them() -> None:
+    clock = Clock(1)
+    first, second = clock.change(0), clock.change(0)
+    assert second / 1e9 > first / 1e9
+
+
+def test_choices_of_the_tape_make_clocks_wrong_within_their_bounds() -> None:
+    assert node_clock(0, 0, 60.0, 1e-3) == NodeClock()
+    assert node_clock(1, 2, 60.0, 1e-3) == NodeClock(15 * SECOND, -0.25e-3)
+    assert node_clock(8, 7, 60.0, 1e-3) == NodeClock(-60 * SECOND, 1e-3)
+    found = {node_clock(choice, choice, 60.0, 1e-3) for choice in range(50)}
+    assert len(found) == 9
+    assert all(abs(clock.offset) <= 60 * SECOND and abs(clock.drift) <= 1e-3 for clock in found)
 
 
 def test_durations_are_whole_nanoseconds() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from simulator.boundary import installed
 from simulator.engines.canonical import event_of
+from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Ending, Engine, Program
 from simulator.engines.processes import OnDisk, process_engine, template_for
@@ -51,14 +52,14 @@ def engine_factory(
     ranks = RankPrograms(tuple(programs), nodes, ROOT)
     with installed():
         if engine == "greenlets":
-            yield lambda filesystem, attempt: greenlet_engine(filesystem, ranks, attempt=attempt)
+            yield lambda filesystem, conditions: greenlet_engine(filesystem, ranks, conditions)
             return
         with template_for(ranks) as template, empty_directory(where) as directory:
             where_on_disk = OnDisk(str(directory), ticking=ticking)
 
-            def make(filesystem: Any, attempt: int) -> Engine:
+            def make(filesystem: Any, conditions: Conditions) -> Engine:
                 place = where_on_disk if engine == "disk" else filesystem
-                return process_engine(template, place, ranks, attempt=attempt, seconds=seconds)
+                return process_engine(template, place, ranks, conditions, seconds=seconds)
 
             yield make
 

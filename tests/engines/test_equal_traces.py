@@ -145,7 +145,7 @@ def test_strategies(name: str) -> None:
 def _with_processes(experiment: Experiment, template: Any, tape: Tape) -> Run:
     return execute(
         experiment.filesystem(),
-        lambda model, attempt: process_engine(template, model, experiment.ranks(), attempt=attempt),
+        lambda model, conditions: process_engine(template, model, experiment.ranks(), conditions),
         TapeReplay(tape),
         judge=Lenient(),
         plan=tape,

@@ -205,7 +205,7 @@ def test_the_controller_may_do_the_same_run_twice_from_one_template() -> None:
     ranks = RankPrograms((program,) * 2, 1, ROOT)
     with installed(), template_for(ranks) as template:
         runs = [
-            execute(PosixModel(), lambda model, attempt: process_engine(template, model, ranks), scheduler)
+            execute(PosixModel(), lambda model, begin: process_engine(template, model, ranks, begin), scheduler)
             for scheduler in (RandomWalk(Random(1)), RandomWalk(Random(1)), TapeReplay(Tape()))
         ]
     assert events(runs[0]) == events(runs[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from simulator.engines.interface import default_task
 from simulator.operations import Operation, Stat, Truncate
 from simulator.run import Scheduler
 
@@ -20,6 +21,12 @@ class Machine:
 
     def position(self, task: int) -> int:
         return self.done[task]
+
+    def default(self, last: int) -> int:
+        return default_task(self.ready, last)
+
+    def earliest(self) -> int:
+        raise AssertionError("nothing here takes time")
 
     def run(self, scheduler: Scheduler) -> list[tuple[int, int]]:
         """The order of (task, n-th operation) that a scheduler makes."""
