@@ -77,8 +77,7 @@ def digest_of(root: Inode) -> int:
     found = _stale_directories(root)
     while found:
         _sum_up(found.pop())
-    head = _head("", root.mode, root.uid, root.gid, 0)
-    summary.whole = _number(blake2b(head + summary.total.to_bytes(16, "little"), digest_size=16).digest(), "little")
+    summary.whole = (summary.total + _own_hash(root.mode, root.uid, root.gid)) % _MODULUS
     return summary.whole
 
 
@@ -125,7 +124,13 @@ def _sum_up(directory: Inode) -> None:
         hashes[name] = value = _number(blake2b(head + below, digest_size=16).digest(), "little")
         total += value
     summary.total = total % _MODULUS
-    summary.stale = set()
+    summary.stale.clear()
+
+
+@lru_cache(maxsize=1 << 8)
+def _own_hash(mode: int, uid: int, gid: int) -> int:
+    """The hash of the root's own attributes: it has no name, so no entry's hash is over the same bytes."""
+    return _number(blake2b(_head("", mode, uid, gid, 0), digest_size=16).digest(), "little")
 
 
 @lru_cache(maxsize=1 << 14)

@@ -18,9 +18,8 @@ from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, PERMISSIONS, REGULAR, Inode
 from simulator.filesystems.posix.locks import drop_lock
 from simulator.filesystems.posix.namespace import create
-from simulator.filesystems.posix.paths import parse
 from simulator.filesystems.posix.tree import Tree, install, remove, save, save_description
-from simulator.filesystems.posix.walk import Place, described, locate, lookup, start_of
+from simulator.filesystems.posix.walk import child, described, locate, lookup, parent_of, start_of
 from simulator.operations import (
     Close,
     Dup,
@@ -208,11 +207,19 @@ def fsync(tree: Tree, rank: int, operation: Fsync, now: int) -> None:
 def _opened_or_created(tree: Tree, rank: int, operation: Open, flags: int, now: int) -> Inode:
     if flags & os.O_DIRECTORY:
         raise failure(errno.EINVAL)
-    path, start = parse(operation.path), start_of(tree, rank, operation.path, operation.at)
-    place: Place = locate(tree, start, path, not flags & (os.O_NOFOLLOW | os.O_EXCL), creating=True)
-    inode = place.inode
+    directory, path = parent_of(tree, rank, operation.path, operation.at)
+    name = path.last
+    if name in ("", ".", ".."):
+        raise failure(errno.EEXIST if flags & os.O_EXCL else errno.EISDIR)
+    if path.slash:
+        raise failure(errno.EISDIR)
+    inode = child(tree, directory, name)
+    if inode is not None and inode.text is not None and not flags & (os.O_NOFOLLOW | os.O_EXCL):
+        start = start_of(tree, rank, operation.path, operation.at)
+        place = locate(tree, start, path, follow=True, creating=True)
+        directory, name, inode = place.directory, place.name, place.inode
     if inode is None:
-        return create(tree, rank, place.directory, place.name, REGULAR | operation.mode & PERMISSIONS, now)
+        return create(tree, rank, directory, name, REGULAR | operation.mode & PERMISSIONS, now)
     if flags & os.O_EXCL:
         raise failure(errno.EEXIST)
     if inode.entries is not NO_ENTRIES:
