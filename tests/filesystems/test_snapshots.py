@@ -47,9 +47,7 @@ def described(directory: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def test_a_copy_has_the_links_the_times_the_modes_and_the_holes_of_the_original(
-    directory: Path, tmp_path: Path
-) -> None:
+def test_a_copy_has_the_links_times_modes_and_holes_of_the_original(directory: Path, tmp_path: Path) -> None:
     before = described(directory)
     copy_tree(directory, tmp_path / "copy")
     assert described(tmp_path / "copy") == before
