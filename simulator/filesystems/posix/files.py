@@ -17,7 +17,7 @@ from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, PERMISSIONS, REGULAR, Inode
 from simulator.filesystems.posix.locks import drop_lock
-from simulator.filesystems.posix.namespace import create
+from simulator.filesystems.posix.naming import create
 from simulator.filesystems.posix.tree import Tree, install, remove, save, save_description
 from simulator.filesystems.posix.walk import child, described, locate, lookup, parent_of, start_of
 from simulator.operations import (

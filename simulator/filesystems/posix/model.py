@@ -10,7 +10,8 @@ from simulator.filesystems.posix.digest import digest_of
 from simulator.filesystems.posix.files import close, dup, fsync, let_go, open_file, read, seek, truncate, write
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.locks import conflicting, lock
-from simulator.filesystems.posix.namespace import link, mkdir, readdir, readlink, rename, rmdir, symlink, unlink
+from simulator.filesystems.posix.namespace import link, mkdir, readdir, readlink, rmdir, symlink, unlink
+from simulator.filesystems.posix.renaming import rename
 from simulator.filesystems.posix.tree import Tree, forget_table, undo
 from simulator.operations import (
     Access,
