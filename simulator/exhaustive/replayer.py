@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from simulator.engines.interface import Step
@@ -55,24 +55,24 @@ class Replayer:
         for rank in effects.released:
             filesystem.release(rank)
 
-    def go_to(self, order: HappensBefore, positions: Iterable[int]) -> Rewindable:
-        """The state after these steps, which must be closed: whatever is before one of them is among them."""
-        done = self._done
-        wanted = [(order.identity(position), position) for position in positions]
-        shared = 0
-        for (identity, _), (other, _) in zip(done, wanted, strict=False):
-            if identity != other:
-                break
-            shared += 1
-        if shared < len(done):
-            self.filesystem.rollback(done[shared][1])
-            del done[shared:]
-        for identity, position in wanted[shared:]:
-            done.append((identity, self.filesystem.mark()))
-            self.apply(order.steps[position])
-        return self.filesystem
+    def go_to(self, order: HappensBefore, positions: Sequence[int], same: int = 0) -> Rewindable:
+        """The state after these scheduled steps: for each of them, all that are before it must be among them.
 
-    def would_touch(self, order: HappensBefore, positions: Iterable[int], step: Step, was: Touched) -> Touched:
+        The first ``same`` of them are known to be those of the last call.
+        """
+        done, filesystem = self._done, self.filesystem
+        for identity, _ in done[same:]:
+            if same == len(positions) or order.identity(positions[same]) != identity:
+                filesystem.rollback(done[same][1])
+                del done[same:]
+                break
+            same += 1
+        for position in positions[same:]:
+            done.append((order.identity(position), filesystem.mark()))
+            self.apply(order.steps[position])
+        return filesystem
+
+    def would_touch(self, order: HappensBefore, positions: Sequence[int], step: Step, was: Touched) -> Touched:
         """What a step would touch if it came after these steps: it may find something else there than it did.
 
         Of what its code does after it, what can be known is assumed: that it looks at the same facets of what it gets,

@@ -100,7 +100,8 @@ class Reversals:
 
     def _without(self, earlier: int) -> list[int]:
         """What can be run without this step: all before it, and what does not happen after it."""
-        return [*range(earlier), *positions_in(self._steps_apart_from(earlier))]
+        preceding = self._journey.scheduled[: self._number[earlier]]
+        return [*preceding, *positions_in(self._steps_apart_from(earlier))]
 
     def _steps_apart_from(self, earlier: int) -> int:
         """The scheduled steps that come later and do not happen after this one: notdep(e, E) of the paper."""

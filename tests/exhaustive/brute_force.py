@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from simulator.engines.greenlets import greenlet_engine
@@ -41,13 +41,14 @@ def all_interleavings(begin: Callable[[], tuple[Engine, Any]], limit: int, runs:
             times = (thing for step in engine.steps for thing in times_in(step.effects.accesses))
             seen |= Looks(frozenset(times), frozenset(engine.late_looks))
             found.classes.add(HappensBefore(engine.steps, looks).key())
-            found.outcomes.add(outcome(engine.endings, engine.waiting(), filesystem.digest()))
+            waiting = {*engine.waiting(), *(task % engine.world_size for task in engine.ready)}
+            found.outcomes.add(outcome(engine.endings, waiting, filesystem.digest()))
         if seen == looks:
             return found
         looks = looks | seen
 
 
-def outcome(endings: dict[int, Any], waiting: dict[int, str], digest: int) -> Outcome:
+def outcome(endings: dict[int, Any], waiting: Iterable[int], digest: int) -> Outcome:
     """What can be observed of a run: what each rank returned or raised, who waits, and the tree that is left."""
     said = tuple((rank, repr(ending.value), repr(ending.error)) for rank, ending in sorted(endings.items()))
     return said, tuple(sorted(waiting)), digest
