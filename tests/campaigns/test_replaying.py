@@ -68,7 +68,7 @@ def test_a_failure_replays_to_the_same_failure_schedule_and_digest(on: str, stri
 @pytest.mark.parametrize("on", ["model", "real"])
 def test_a_strategy_replays_from_a_file(tmp_path: Path, on: str) -> None:
     scenario = Scenario(
-        cluster=Cluster(2, 2), strategy=StrategyChoice("transformers-4.36.1"), workload=Workload(steps=2),
+        cluster=Cluster(2, 2), strategy=StrategyChoice("transformers-4.36.0"), workload=Workload(steps=2),
         faults=simulator.Faults(kills=1), restarts=1,
     )  # fmt: skip
     failure = simulator.explore(scenario, schedules=300).failure

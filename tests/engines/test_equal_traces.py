@@ -77,9 +77,23 @@ def act(rank: Rank, kind: str, *arguments: Any) -> Any:
         return "shutil.Error", str(error)
 
 
-@settings(max_examples=25)
-@given(st.lists(scripts, min_size=2, max_size=3), st.integers(0, 1 << 16), st.booleans())
+programs = (st.lists(scripts, min_size=2, max_size=3), st.integers(0, 1 << 16), st.booleans())
+
+
+@settings(max_examples=12)
+@given(*programs)
 def test_random_programs(scripts: list[list[tuple[Any, ...]]], seed: int, kill: bool) -> None:
+    assert_all_engines_agree(scripts, seed, kill)
+
+
+@pytest.mark.slow
+@settings(max_examples=500)
+@given(*programs)
+def test_many_random_programs(scripts: list[list[tuple[Any, ...]]], seed: int, kill: bool) -> None:
+    assert_all_engines_agree(scripts, seed, kill)
+
+
+def assert_all_engines_agree(scripts: list[list[tuple[Any, ...]]], seed: int, kill: bool) -> None:
     def program(rank: Rank) -> list[Any]:
         return [act(rank, *action) for action in scripts[rank.index]]
 
