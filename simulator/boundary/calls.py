@@ -52,10 +52,13 @@ def refuse_call(caller: Caller, function: str, *arguments: Any) -> NoReturn:
 
 
 def described(function: str, *arguments: Any) -> str:
-    """A call as a person would write it, long arguments cut."""
+    """A call as a person would write it, the middle of long arguments left out."""
     return f"{function}({', '.join(_shortened(argument) for argument in arguments)})"
 
 
 def _shortened(argument: Any) -> str:
     text = repr(os.fspath(argument)) if isinstance(argument, os.PathLike) else repr(argument)
-    return text if len(text) <= LONGEST_ARGUMENT else text[:LONGEST_ARGUMENT] + "…"
+    if len(text) <= LONGEST_ARGUMENT:
+        return text
+    # The end of a path tells most.
+    return text[: LONGEST_ARGUMENT // 3] + "…" + text[-2 * LONGEST_ARGUMENT // 3 :]

@@ -173,7 +173,7 @@ class Dispatcher:
 
     def default(self, last: int) -> int:
         """Who goes next in an undisturbed run."""
-        return default_task(self.ready, last) if self.charging is None else self.charging.earliest()
+        return default_task(self.ready, last, self.pending) if self.charging is None else self.charging.earliest()
 
     def earliest(self) -> int:
         """The task whose pending operation ends first. Raises UsageError when nothing is charged."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from simulator.operations import Access, Operation
+from simulator.operations import Access, Operation, Sleep
 from simulator.rank import Rank
 
 if TYPE_CHECKING:
@@ -164,9 +164,12 @@ class Engine(Protocol):
         ...
 
 
-def default_task(ready: Sequence[int], last: int) -> int:
-    """Who goes next when nothing disturbs a run without costs: the same task, else the next one in cyclic order."""
+def default_task(ready: Sequence[int], last: int, pending: Mapping[int, Operation] | None = None) -> int:
+    """Who goes next when nothing disturbs a run without costs: the same task, else the next one in cyclic order.
+
+    A task that is about to sleep lets the others go first, or a loop that polls would starve what it waits for.
+    """
     position = bisect_right(ready, last)
-    if position and ready[position - 1] == last:
+    if position and ready[position - 1] == last and (pending is None or type(pending[last]) is not Sleep):
         return last
     return ready[position] if position < len(ready) else ready[0]

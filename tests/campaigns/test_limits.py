@@ -76,9 +76,10 @@ def test_a_rank_that_computes_for_ever_is_incomplete_and_named() -> None:
     assert "test_limits.py" in result.reason
 
 
-def test_polling_ends_when_what_it_waits_for_comes_whatever_the_scheduler() -> None:
+@pytest.mark.parametrize("maker", [0, 1])
+def test_polling_ends_when_what_it_waits_for_comes_whatever_the_scheduler(maker: int) -> None:
     def program(rank: Rank) -> None:
-        if rank.index == 0:
+        if rank.index == maker:
             for number in range(5):
                 (rank.root / f"{number}").mkdir()
             (rank.root / "marker").mkdir()
