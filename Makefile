@@ -55,16 +55,16 @@ format: setup ## lay the code out and repair what the linter can
 	$(BIN)/ruff format .
 
 test: lint ## what must pass before a change lands
-	$(PYTEST) -n $(JOBS)
+	$(PYTEST) -n $(JOBS) --dist worksteal
 
 test-slow: setup ## the tests that take minutes
-	$(PATIENT_PYTEST) -n $(JOBS) -m slow
+	$(PATIENT_PYTEST) -n $(JOBS) --dist worksteal -m slow
 
 test-real: setup ## the tests that drive released training libraries
 	$(PATIENT_PYTEST) -m real
 
 determinism: setup ## the same scenario and seed, a thousand times over
-	$(PATIENT_PYTEST) -n $(JOBS) -m slow -k determinism
+	$(PATIENT_PYTEST) -n $(JOBS) --dist worksteal -m slow -k determinism
 
 bench: setup ## speed, each figure beside its yardstick; nothing else should be running
 	$(PATIENT_PYTEST) -m bench --capture=no
