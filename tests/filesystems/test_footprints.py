@@ -151,7 +151,7 @@ def test_operations_without_conflict_commute_from_random_states(seed: int) -> No
     assert met > 100
 
 
-@given(st.randoms(use_true_random=False), st.integers(1, 25))
+@given(st.randoms(use_true_random=False), st.integers(1, 15))
 def test_operations_without_conflict_commute(random: Random, length: int) -> None:
     model, writer = random_state(random, length)
     check_pair(model, *related_steps(model, writer, 0, random.choice((0, 1))))

@@ -68,7 +68,7 @@ class PosixModel:
         return _ACTIONS[type(operation)](self._tree, rank, operation, now)
 
     def release(self, rank: int) -> None:
-        """The rank's process has ended: its descriptors close and its locks go."""
+        """The rank's process has ended: its descriptors close and its locks go, which ``accesses`` gets to know."""
         table = self._tree.tables.get(rank)
         if table is not None:
             for number in sorted(table.opened):
