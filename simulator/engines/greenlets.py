@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from os import strerror
+from os import SEEK_END, strerror
 from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
@@ -26,7 +26,7 @@ from simulator.engines.programs import RankPrograms
 from simulator.engines.tasks import Outcome, Task
 from simulator.errors import RankKilled
 from simulator.filesystems import Filesystem
-from simulator.operations import LOCAL, Collective, Join, Lock, Operation, Sleep
+from simulator.operations import LOCAL, Collective, Join, Lock, Operation, Seek, Sleep
 
 
 class Owner(Journal, Protocol):
@@ -115,7 +115,7 @@ class GreenletExecutor:
         if process.dead:
             raise RankKilled
         kind = type(operation)
-        if kind in LOCAL:
+        if kind in LOCAL and not (kind is Seek and operation.whence == SEEK_END):  # type: ignore[attr-defined]
             return self._perform_local(process, operation)
         if self._viewer and kind is not Collective and kind is not Join:
             return self._view(process, operation)

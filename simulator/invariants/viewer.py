@@ -48,11 +48,16 @@ def glance(
     attempt: int,
     fresh_states: Callable[[int], Callable[[int], Any]] | None = None,
 ) -> Glance:
-    """Run ``program`` on every rank at once, without interleaving, on the file system as it is now."""
-    mark = filesystem.mark() if hasattr(filesystem, "mark") else None
+    """Run ``program`` on every rank at once, without interleaving, on the file system as it is now.
+
+    The job is taken to have died: its descriptors are closed and its locks are free.
+    """
     accesses = getattr(filesystem, "accesses", None)
     if accesses is not None:
         filesystem.accesses = None  # type: ignore[attr-defined]
+    mark = filesystem.mark() if hasattr(filesystem, "mark") else None
+    if mark is not None and hasattr(filesystem, "release_all"):
+        filesystem.release_all()
     caller = CURRENT.caller
     ranks = RankPrograms((program,) * world_size, nodes, root, fresh_states)
     engine = greenlet_engine(filesystem, ranks, Conditions(attempt), viewer=True)

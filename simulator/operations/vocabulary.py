@@ -61,7 +61,11 @@ class Write(Operation, frozen=True, gc=False):
 
 
 class Seek(Operation, frozen=True, gc=False):
-    """lseek(2); gives the new position. Touches only the rank's own open file description, so it is not scheduled."""
+    """lseek(2); gives the new position.
+
+    Touches only the rank's own open file description, so it is not scheduled; but from the end of the file it reads
+    a size that another rank may be changing, and is.
+    """
 
     fd: int
     offset: int
