@@ -138,6 +138,10 @@ class Experiment:
                 parts.append(f"{count} {text}{'s' if count > 1 else ''}")
         if faults.errors:
             parts.append(f"{len(faults.errors)} error rules")
+        if faults.slow_ranks:
+            parts.append(f"{faults.slow_ranks} slow rank{'s' if faults.slow_ranks > 1 else ''}")
+        if faults.clock_skew or faults.clock_drift:
+            parts.append("wrong clocks")
         if self.scenario.restarts:
             parts.append(f"{self.scenario.restarts} restart{'s' if self.scenario.restarts > 1 else ''}")
         return ", with " + ", ".join(parts) if parts else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -61,6 +62,11 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise UsageError(f"faults.{field}: must not be negative, is {getattr(self, field)}")
         if self.power_losses:
             raise UsageError("faults.power_losses: this version has no crash model, so power loss cannot be simulated")
+        if not 1.0 <= self.slow_factor < math.inf:
+            raise UsageError(f"faults.slow_factor: must be a finite number of at least 1, is {self.slow_factor}")
+        for field in ("clock_skew", "clock_drift"):
+            if not 0.0 <= getattr(self, field) < math.inf:
+                raise UsageError(f"faults.{field}: must be a finite number, not negative, is {getattr(self, field)}")
         for rule in self.errors:
             rule.number()
 

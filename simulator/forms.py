@@ -45,18 +45,20 @@ class Codec(Protocol):
 class WholeContent:
     """A form that writes real bytes, made and understood by a codec.
 
-    Each content is serialised once, and each distinct content that is read is decoded once.
+    Each content is serialised once, and each distinct content that is read is decoded once. With ``padded`` a content
+    that is shorter than the shard's size is filled up with spaces, which a text may end in; else sizes play no part.
     """
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec, padded: bool = False) -> None:
         self._codec = codec
-        self._contents: dict[Stamp, bytes] = {}
+        self._padded = padded
+        self._contents: dict[tuple[Stamp, int], bytes] = {}
         self._stamps: dict[tuple[str, bytes], Stamp] = {}
 
     def write(self, path: str, stamp: Stamp, size: int) -> None:
-        """Write the content of ``stamp``; ``size`` plays no part."""
+        """Write the content of ``stamp``."""
         with open(path, "wb") as file:
-            file.write(self._content(stamp))
+            file.write(self._content(stamp, size))
 
     def read(self, path: str, name: str, size: int) -> Stamp:
         """The stamp of the file's content. Raises ValueError naming the path when that is torn or mixed."""
@@ -68,19 +70,20 @@ class WholeContent:
                 stamp = self._codec.decode(content, name)
             except Exception as error:  # what torch and safetensors raise on damaged input is not documented
                 raise ValueError(f"{path}: torn or foreign content ({len(content)} bytes): {error}") from error
-            if self._content(stamp) != content:
+            if self._content(stamp, size) != content:
                 raise ValueError(f"{path}: torn or mixed content ({len(content)} bytes), in part {stamp}")
             self._stamps[name, content] = stamp
         return stamp
 
     def checksum(self, stamp: Stamp, size: int) -> str:
         """BLAKE2b of the bytes."""
-        return hashlib.blake2b(self._content(stamp), digest_size=16).hexdigest()
+        return hashlib.blake2b(self._content(stamp, size), digest_size=16).hexdigest()
 
-    def _content(self, stamp: Stamp) -> bytes:
-        content = self._contents.get(stamp)
+    def _content(self, stamp: Stamp, size: int) -> bytes:
+        key = (stamp, size if self._padded else 0)
+        content = self._contents.get(key)
         if content is None:
-            content = self._contents[stamp] = self._codec.encode(stamp)
+            content = self._contents[key] = self._codec.encode(stamp).ljust(key[1])
         return content
 
 
@@ -210,7 +213,7 @@ def form_for(name: str, role: str, write_extent: WriteExtent | None = None) -> F
     if name not in FORMS:
         raise UsageError(f"workload.form: unknown form {name!r}; there are {', '.join(FORMS)}")
     if role == "trainer_state":
-        return WholeContent(TrainerStateText())
+        return WholeContent(TrainerStateText(), padded=name == "size")
     if role == "pointer":
         return WholeContent(PointerText())
     if name == "size":

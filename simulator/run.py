@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from simulator.clock import EPOCH, SECOND, NodeClock, node_clock
+from simulator.costs import Usage
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Ending, Engine, Saved, Step
 from simulator.engines.watchdog import Stuck, watchdog
@@ -100,6 +101,8 @@ class AttemptRecord(msgspec.Struct):
     last_change: int
     """The modification time that was given last, 0 if there is none."""
     saves: list[Saved]
+    usage: Usage | None
+    """What each rank used, where the scenario has costs."""
 
 
 class Run(msgspec.Struct):
@@ -324,9 +327,10 @@ def _attempt(
             run.violation = judge.finish(engine, died=died)
     finally:
         times, ended, last_change = engine.times(), engine.latest(), engine.last_change()
+        usage = None if engine.charging is None else engine.charging.usage
         endings = dict(engine.endings)
         recorded = list(steps)
         engine.close()
         run.attempts.append(
-            AttemptRecord(recorded, endings, died, strikes.struck, times, ended, last_change, list(engine.saves))
+            AttemptRecord(recorded, endings, died, strikes.struck, times, ended, last_change, list(engine.saves), usage)
         )

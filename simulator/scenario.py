@@ -111,6 +111,10 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not value > 0:
                 raise UsageError(f"budgets.{key}: must be above 0, is {value}")
         self.faults.validate()
+        if self.faults.slow_ranks > self.cluster.world_size:
+            raise UsageError(f"faults.slow_ranks: {self.faults.slow_ranks} of only {self.cluster.world_size} ranks")
+        if self.faults.slow_ranks and self.costs.profile is None:
+            raise UsageError("faults.slow_ranks: needs costs.profile, since without costs nobody is slower than others")
 
 
 def _positive(key: str, value: float) -> None:

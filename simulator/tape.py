@@ -12,9 +12,10 @@ Kinds:
 ``kill``      1: the rank dies instead of doing its n-th operation. 2: so do all ranks of its node.
 ``end``       how many further steps the launcher lets the survivors of a kill make (rank -1, attempt).
 ``error``     k: the n-th operation of the rank fails by the k-th error rule of the fault budget.
-``slow``      k: the rank's operations take longer, by the k-th factor.
+``slow``      1: the rank's operations take longer, by the factor of the fault budget (n is 0).
 ``listing``   k-th other order of a directory scan's result.
-``skew``      the node's clock differs, by this many units of the bound (rank is the node here).
+``skew``      the node's clock differs (rank is the node here): n = 0 by a constant, n = 1 by a drift. 1, 2, 3, 4, ...
+              are +1, -1, +2, -2, ... steps towards the bound of the fault budget (``clock.node_clock``).
 ``tie``       1: this change gets the same modification time as the change before it.
 
 Attempts of a job (restarts) have tapes of their own: the address is prefixed with the attempt.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 
 from simulator import forms, layouts
@@ -22,8 +21,8 @@ class BoundWorkload:
         self.keep = workload.keep
         self.best = workload.best
         self.specs = layouts.files_of(workload, scenario.cluster)
+        self.names = layouts.Names(self.specs)
         self._forms: dict[str, Form] = {}
-        self._patterns: dict[str, re.Pattern[str]] = {}
         self._form_name = workload.form
         self._written: list[list[ShardSpec]] = [[] for _ in range(world_size)]
         self._read_by_all: list[ShardSpec] = []
@@ -63,21 +62,12 @@ class BoundWorkload:
 
     def identify(self, path: str) -> Stamp | None:
         """What the file at ``path`` holds, if its name is that of a checkpoint's file and its content is whole."""
-        for spec in self.specs:
-            if self.pattern(spec).search(path):
-                try:
-                    return self._form(spec.role).read(path, spec.name, spec.size)
-                except (OSError, ValueError, EOFError):
-                    return None
+        for spec in self.names.of(path):
+            try:
+                return self._form(spec.role).read(path, spec.name, spec.size)
+            except (OSError, ValueError, EOFError):
+                return None
         return None
-
-    def pattern(self, spec: ShardSpec) -> re.Pattern[str]:
-        """Finds the paths of this file, in whichever checkpoint."""
-        pattern = self._patterns.get(spec.name)
-        if pattern is None:
-            text = re.escape(spec.name).replace(r"\{step\}", r"\d+")
-            pattern = self._patterns[spec.name] = re.compile(f"(?:^|/){text}$")
-        return pattern
 
     def fresh_for(self, rank: int) -> Callable[[int], State]:
         """``to_load`` of one rank, as its ``fresh_state``."""

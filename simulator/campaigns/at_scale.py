@@ -1,75 +1,140 @@
-"""The incident at its own size: Qwen2.5-VL-72B under ZeRO-3 on 4 nodes with 8 GPUs each, in the order of the clock.
+"""A strategy at the size of a real job: one run in the order of the clock, and where each rank's time went.
 
-Sizes are numbers, not bytes; what takes how long is charged by a cost profile. Nothing is explored here: one run, in
-which the operation that would end first on that cluster goes first.
+Sizes are numbers, not bytes; what takes how long is charged by the scenario's cost profile. Looking at what a restart
+would find takes as long as all ranks need to load a checkpoint, so it is done at chosen instants only.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import time
+from random import Random
 
 import msgspec
 
 from simulator.boundary import installed
 from simulator.campaigns.failure import trace_of
-from simulator.costs import RankUsage, cost_model
+from simulator.campaigns.portfolio import handicaps
+from simulator.campaigns.scale_result import ScaleResult, scale_result
+from simulator.engines.interface import Engine
+from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.faults import Faults
+from simulator.filesystems import Filesystem
+from simulator.invariants import Judge, Violation
+from simulator.invariants.restart import Seen
+from simulator.run import Run
 from simulator.scenario import Budgets, Cluster, CostChoice, Scenario, StrategyChoice, Workload
-from simulator.schedulers.virtual_time import VirtualTime
+from simulator.schedulers.by_time import ByTime
+from simulator.schedulers.replay import TapeReplay
+from simulator.tape import Tape
 from simulator.trace import Trace
 
+COLLECTIVE_TIMEOUT = 600.0
+"""Seconds after which PyTorch ends a job whose NCCL collective is not complete, unless it is told otherwise."""
+
 COSTS = "lustre"
+"""The cost profile of the incident."""
 
 
-class AtScale(msgspec.Struct):
-    """One run of one strategy. Times in virtual seconds, sizes in bytes.
-
-    ``raised`` counts the ranks by what they raised; ``trace`` ends at the first violation, None if there was none.
-    """
-
-    strategy: str
-    seconds: float
-    usage: list[RankUsage]
-    raised: dict[str, int]
-    trace: Trace | None
-
-
-def scenario_at_scale(strategy: str) -> Scenario:
-    """32 ranks on 4 nodes save once; judged by what is left when the job has ended."""
+def incident_at_scale(strategy: str) -> Scenario:
+    """The incident of hiyouga/LLaMA-Factory#6882 at its own size: 32 ranks on 4 nodes save Qwen2.5-VL-72B once."""
     return Scenario(
         cluster=Cluster(nodes=4, ranks_per_node=8),
-        workload=Workload(layout="trainer-zero3", form="size", model="qwen2.5-vl-72b", steps=1),
+        workload=Workload(layout="trainer-zero3", form="size", model="qwen2.5-vl-72b", steps=1, step_seconds=0.0),
         strategy=StrategyChoice(strategy),
         costs=CostChoice(COSTS),
-        faults=Faults(job_death=False),
         budgets=Budgets(virtual_seconds=86_400.0),
     )
 
 
-def run_at_scale(strategy: str) -> AtScale:
-    """Run a strategy twice: judged, up to the first violation, and to the end of all ranks for the account of time."""
-    scenario = scenario_at_scale(strategy)
-    judged = Experiment(scenario)
-    unjudged = Experiment(msgspec.structs.replace(scenario, invariants=()))
+def run_at_scale(scenario: Scenario, seed: int = 0, collective_timeout: float = COLLECTIVE_TIMEOUT) -> ScaleResult:
+    """Run a strategy once in the order of the clock, to the end of all ranks, whatever is violated on the way.
+
+    ``seed`` draws which ranks are slow and whose clocks are wrong, where the fault budget has such; deaths and errors
+    are not drawn. Raises UsageError for a scenario without costs or without a strategy.
+    """
+    if scenario.costs.profile is None:
+        raise UsageError("costs.profile: a run at scale needs one: it goes in the order of the clock")
+    if scenario.strategy is None:
+        raise UsageError("strategy: a run at scale needs one")
+    experiment = Experiment(scenario)
+    plan = Tape({address: value for address, value in handicaps(scenario, Random(seed)).items() if value})
+    onlookers: list[_Onlooker] = []
+
+    def judge_by(filesystem: Filesystem) -> _Onlooker:
+        onlookers.append(_Onlooker(experiment, filesystem))
+        return onlookers[-1]
+
     with installed():
-        first = judged.run(_clock(scenario), detail=True)
-        clock = _clock(scenario)
-        whole = unjudged.run(clock)
-    errors = (ending.error for ending in whole.attempts[-1].endings.values() if ending.error is not None)
-    return AtScale(
-        strategy,
-        clock.seconds,
-        clock.usage(),
-        dict(Counter(type(error).__name__ + _errno(error) for error in errors).most_common()),
-        trace_of(judged, first) if first.violation is not None else None,
-    )
+        rehearse(scenario)
+        started = time.perf_counter()
+        run = experiment.run(ByTime(), plan, judge_by=judge_by)
+        wall = time.perf_counter() - started
+        (onlooker,) = onlookers
+        violation, trace = onlooker.violation, None
+        if violation is not None:
+            trace = _trace(scenario, run, violation)
+    return scale_result(experiment, run, seed, violation, onlooker.left, trace, wall, collective_timeout)
 
 
-def _clock(scenario: Scenario) -> VirtualTime:
-    model = cost_model(scenario.costs.profile or COSTS, scenario.costs.overrides)
-    return VirtualTime(model, scenario.cluster.world_size, scenario.cluster.ranks_per_node)
+def rehearse(scenario: Scenario) -> None:
+    """Let modules that the ranks import late be imported, which is no part of a job, by a job of two ranks."""
+    small = msgspec.structs.replace(scenario, cluster=Cluster(2, 1), faults=Faults(), restarts=0)
+    Experiment(small).rehearse(ByTime())
 
 
-def _errno(error: BaseException) -> str:
-    return f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+def _trace(scenario: Scenario, run: Run, violation: Violation) -> Trace | None:
+    """The same run once more, in detail and only as far as to its violation, judged as a replay will judge it."""
+    faults = msgspec.structs.replace(scenario.faults, job_death=False)
+    experiment = Experiment(msgspec.structs.replace(scenario, faults=faults))
+    again = experiment.run(TapeReplay(run.tape), run.tape, detail=True)
+    return trace_of(experiment, again) if again.violation == violation else None
+
+
+class EndOfSaves:
+    """Picks the instants at which a further save has returned on every rank, and the one at which nobody can go on."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._world_size = experiment.scenario.cluster.world_size
+        self._seen = 0
+
+    def __call__(self, engine: Engine) -> bool:
+        """Whether the instant is one of them."""
+        saves = len(engine.saves) // self._world_size
+        ended, self._seen = saves > self._seen, saves
+        return ended or not engine.ready
+
+
+class _Onlooker:
+    """A judge that lets the run go on: keeps the first violation."""
+
+    excused = False
+
+    def __init__(self, experiment: Experiment, filesystem: Filesystem) -> None:
+        self._judge: Judge = experiment.judge(filesystem, when=EndOfSaves(experiment))
+        self._verdicts = experiment.verdicts
+        self._filesystem = filesystem
+        self.violation: Violation | None = None
+        self.left = ""
+
+    def begin(self) -> None:
+        """See ``run.Judge``."""
+        self._judge.begin()
+
+    def observe(self, engine: Engine) -> None:
+        """See ``run.Judge``; nothing is judged after the first violation."""
+        if self.violation is None:
+            self.violation = self._judge.observe(engine)
+
+    def finish(self, engine: Engine, *, died: bool) -> None:
+        """See ``run.Judge``."""
+        if self.violation is None:
+            self.violation = self._judge.finish(engine, died=died)
+        if self._verdicts is not None:
+            self.left = _said(self._verdicts.look(self._filesystem, engine.attempt))
+
+
+def _said(seen: Seen) -> str:
+    if seen.problem is not None:
+        return seen.problem.message
+    return f"a restart would {'start from nothing' if seen.step is None else f'resume from step {seen.step}'}"

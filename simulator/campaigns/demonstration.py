@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from simulator.campaigns.at_scale import AtScale
 from simulator.campaigns.incident import STRATEGY, Outcome
+from simulator.campaigns.scale_result import ScaleResult
 from simulator.campaigns.survey import Surveyed, Tried
 
 REMEDY = "staged-barrier"
@@ -19,7 +19,7 @@ class Demonstration(msgspec.Struct):
 
     outcomes: list[Outcome]
     surveyed: list[Surveyed]
-    at_scale: list[AtScale]
+    at_scale: list[ScaleResult]
     seed: int = 0
     seconds: float = 0.0
 
@@ -67,10 +67,10 @@ def searches(each: Surveyed) -> Sequence[tuple[str, Tried]]:
     return (("nobody dies", each.undisturbed), ("a rank or the job may die", each.dying))
 
 
-def _at_scale(runs: Sequence[AtScale]) -> list[str]:
+def _at_scale(runs: Sequence[ScaleResult]) -> list[str]:
     lines = []
     for run in runs:
-        fails = run.trace is not None
+        fails = run.verdict == "violated"
         if run.strategy in (STRATEGY, REMEDY) and fails != (run.strategy == STRATEGY):
             lines.append(f"{run.strategy} at the size of 72B: it {'fails' if fails else 'does not fail'}")
     return lines

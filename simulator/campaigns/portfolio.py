@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
+from simulator.clock import SKEW_STEPS
 from simulator.engines.interface import Step
 from simulator.errors import UsageError
 from simulator.run import Scheduler
 from simulator.scenario import Scenario
+from simulator.schedulers.by_time import ByTime
 from simulator.schedulers.pct import PCT
 from simulator.schedulers.pos import PartialOrderSampling
 from simulator.schedulers.random_walk import RandomWalk
 from simulator.schedulers.surw import SelectivelyUniformWalk, profile_of
 from simulator.tape import Address, Tape
 
+_DRAWN = ("kills", "node_kills", "errors", "slow_ranks", "clock_skew", "clock_drift")
+"""The fields of the budget that are drawn for each run."""
+
 SchedulerFactory = Callable[[Random], Scheduler]
 
 
-def scheduler_factories(name: str, undisturbed: Sequence[Step]) -> list[SchedulerFactory]:
+def scheduler_factories(name: str, undisturbed: Sequence[Step], costed: bool = False) -> list[SchedulerFactory]:
     """The schedulers that take turns under a name. ``undisturbed`` are the steps of a run that nothing disturbed.
 
     Names: ``random``, ``sticky`` (random, but a rank goes on with probability 0.9), ``pct`` or ``pct:DEPTH``, ``pos``,
-    ``surw``, and ``mixed``, which is all of them in turn. Raises UsageError for another name.
+    ``surw``, ``by-time`` where operations have costs (``costed``), and ``mixed``, which is all of them in turn. Raises
+    UsageError for another name.
     """
     if name == "mixed":
-        parts = ("random", "pct:2", "sticky", "pct:3", "surw", "pos")
+        parts = ["random", "pct:2", "sticky", "pct:3", "surw", "pos", *(["by-time"] if costed else [])]
         return [factory for part in parts for factory in scheduler_factories(part, undisturbed)]
     kind, _, argument = name.partition(":")
     if kind == "random" and not argument:
@@ -40,18 +46,22 @@ def scheduler_factories(name: str, undisturbed: Sequence[Step]) -> list[Schedule
     if kind == "surw" and not argument:
         profile = profile_of(undisturbed)
         return [lambda random: SelectivelyUniformWalk(random, profile)]
-    raise UsageError(f"unknown scheduler {name!r}; known are random, sticky, pct, pct:DEPTH, pos, surw, mixed")
+    if kind == "by-time" and not argument:
+        if not costed:
+            raise UsageError("scheduler by-time: the scenario has no costs.profile, so no operation takes any time")
+        return [lambda random: ByTime()]
+    raise UsageError(f"unknown scheduler {name!r}; known are random, sticky, pct, pct:DEPTH, pos, surw, by-time, mixed")
 
 
 def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -> Tape | None:
     """Draw the faults of one run from the budget; None when the budget is empty.
 
     Each kill strikes one rank at one of its operations, uniformly over those of an undisturbed run and a few more, in
-    a random attempt that has a successor where there is one. One run in eight gets no fault, so that a campaign with
-    a budget also covers undisturbed jobs.
+    a random attempt that has a successor where there is one. A slow rank is slow in every attempt, and so is a node's
+    clock wrong. One run in eight gets no fault, so that a campaign with a budget also covers undisturbed jobs.
     """
     faults = scenario.faults
-    if not (faults.kills or faults.node_kills or faults.errors) or random.random() < 0.125:
+    if not any(getattr(faults, kind) for kind in _DRAWN) or random.random() < 0.125:
         return None
     choices: dict[Address, int] = {}
     world_size = scenario.cluster.world_size
@@ -66,4 +76,15 @@ def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -
         for _ in range(rule.count):
             rank = random.randrange(world_size)
             choices[random.randrange(attempts), f"error{number}", rank, random.randrange(lengths[rank] + 1)] = 1
+    choices |= handicaps(scenario, random)
     return Tape({address: value for address, value in choices.items() if value})
+
+
+def handicaps(scenario: Scenario, random: Random) -> dict[Address, int]:
+    """Draw the slow ranks and wrong clocks of one run from the budget."""
+    faults, cluster = scenario.faults, scenario.cluster
+    drawn = {("slow", rank, 0): 1 for rank in random.sample(range(cluster.world_size), faults.slow_ranks)}
+    for n, bound in enumerate((faults.clock_skew, faults.clock_drift)):
+        if bound:
+            drawn |= {("skew", node, n): random.randrange(2 * SKEW_STEPS + 1) for node in range(cluster.nodes)}
+    return {(attempt, *address): value for address, value in drawn.items() for attempt in range(scenario.restarts + 1)}

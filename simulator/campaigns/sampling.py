@@ -50,7 +50,7 @@ def sample(
     started = time.perf_counter()
     undisturbed = _twice(experiment, Tape(), None)
     lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
-    factories = scheduler_factories(scheduler, undisturbed.attempts[0].steps)
+    factories = scheduler_factories(scheduler, undisturbed.attempts[0].steps, experiment.costs is not None)
     interleaved = undisturbed.interleaved
     operations = undisturbed.operations
     done, run = 1, undisturbed

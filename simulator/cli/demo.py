@@ -25,7 +25,7 @@ def demo(
     json: Json = None,
 ) -> int:
     """Reproduce the incident, confirm it on a disk, compare every strategy."""
-    from simulator.campaigns.at_scale import run_at_scale
+    from simulator.campaigns.at_scale import incident_at_scale, run_at_scale
     from simulator.campaigns.demonstration import REMEDY, Demonstration, searches, surprises
     from simulator.campaigns.incident import STRATEGY, incident
     from simulator.campaigns.survey import candidates, survey
@@ -58,7 +58,7 @@ def demo(
     report.print_survey(console, shown.surveyed)
 
     report.print_heading(console, "The incident at its own size: 72B, 4 nodes with 8 ranks each")
-    shown.at_scale.extend(run_at_scale(name) for name in (STRATEGY, REMEDY))
+    shown.at_scale.extend(run_at_scale(incident_at_scale(name)) for name in (STRATEGY, REMEDY))
     report.print_at_scale(console, shown.at_scale)
 
     shown.seconds = time.perf_counter() - started

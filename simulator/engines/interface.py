@@ -12,6 +12,7 @@ from simulator.operations import Access, Operation, Sleep
 from simulator.rank import Rank
 
 if TYPE_CHECKING:
+    from simulator.engines.charging import Charging
     from simulator.engines.collectives import Mismatch
 
 Program = Callable[[Rank], Any]
@@ -109,6 +110,7 @@ class Engine(Protocol):
     record_effects: bool
     initial: Effects
     strike: Strike | None
+    charging: Charging | None
     world_size: int
     attempt: int
 

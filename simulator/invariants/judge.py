@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.boundary.caller import CURRENT
-from simulator.engines.interface import Engine
+from simulator.engines.interface import Engine, Saved
 from simulator.errors import CannotDo
 from simulator.filesystems import Filesystem
 from simulator.invariants.leak import leaked
@@ -100,13 +100,15 @@ class Judge:
         self._looked = False
         self._promised = 0
         self._restorable = 0
-        self._saved_seen: dict[int, int] = {}
+        self._saves = _Saves(world_size)
+        self._resumed = 0
         self.excused = False
 
     def begin(self) -> None:
         """A new attempt starts: nothing of it is excused by a fault yet."""
         self.excused = False
-        self._saved_seen = {}
+        self._saves = _Saves(self._world_size)
+        self._resumed = 0
         self._digest = -1
 
     def observe(self, engine: Engine) -> Violation | None:
@@ -125,19 +127,18 @@ class Judge:
                     f"(collective {m.position} of their communicator): a real job hangs",
                     m.rank,
                 )
-        if len(engine.resumed) > 1 and len(set(engine.resumed.values())) > 1 and self._counts("agree"):
+        if len(engine.resumed) != self._resumed and self._counts("agree"):
+            self._resumed = len(engine.resumed)
             steps = {step for step, _ in engine.resumed.values()}
             if len(steps) > 1:
                 said = ", ".join(f"rank {r}: {name or 'nothing'}" for r, (_, name) in sorted(engine.resumed.items()))
                 return Violation("agree", f"the ranks resumed from different checkpoints: {said}")
         if self._verdicts is None and not self._always:
             return None
-        promised = engine.saved != self._saved_seen
+        promised = self._saves.follow(engine.saves)
         if promised:
-            self._saved_seen = dict(engine.saved)
-            if len(engine.saved) == self._world_size:
-                self._promised = max(self._promised, min(engine.saved.values()))
-        if self._when is not None and not self._when(engine):
+            self._promised = max(self._promised, self._saves.everywhere)
+        if not (self._instants or self._always) or (self._when is not None and not self._when(engine)):
             return None
         digest = self._filesystem.digest()
         if digest == self._digest and not promised and not self._looked:
@@ -195,6 +196,37 @@ class Judge:
                 if violation is not None:
                     return violation
         return None
+
+
+class _Saves:
+    """Follows the saves of an attempt; ``everywhere`` is the step that the last rank has saved, 0 if one has none.
+
+    A further save costs as much as there are different steps that the ranks have come to, however many ranks there are.
+    """
+
+    def __init__(self, world_size: int) -> None:
+        self._world_size = world_size
+        self._seen = 0
+        self._newest: dict[int, int] = {}
+        self._ranks: dict[int, int] = {}
+        self.everywhere = 0
+
+    def follow(self, saves: Sequence[Saved]) -> bool:
+        """Take note of further saves; says whether there were any."""
+        if len(saves) == self._seen:
+            return False
+        for saved in saves[self._seen :]:
+            before = self._newest.get(saved.rank)
+            if before is not None:
+                self._ranks[before] -= 1
+                if not self._ranks[before]:
+                    del self._ranks[before]
+            self._newest[saved.rank] = saved.step
+            self._ranks[saved.step] = self._ranks.get(saved.step, 0) + 1
+        self._seen = len(saves)
+        if len(self._newest) == self._world_size:
+            self.everywhere = min(self._ranks)
+        return True
 
 
 def wrong_with(seen: Seen, promised: int, restorable: int, best: int | None = None) -> Violation | None:

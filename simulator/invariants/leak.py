@@ -17,10 +17,12 @@ def leaked(filesystem: Any, bound: BoundWorkload) -> Violation | None:
     if bound.keep is None:
         return None
     allowed = bound.keep + (1 if bound.best is not None else 0)
-    files = [path for path, _ in filesystem.walk_files()]
+    found: dict[str, list[str]] = {}
+    for path, _ in filesystem.walk_files():
+        for spec in bound.names.of(path):
+            found.setdefault(spec.name, []).append(path)
     for spec in bound.specs:
-        pattern = bound.pattern(spec)
-        copies = sorted(path for path in files if pattern.search(path))
+        copies = sorted(found.get(spec.name, ()))
         if len(copies) > allowed:
             return Violation(
                 "no-leak",

@@ -1,9 +1,11 @@
 """What a whole checkpoint looks like: which files, who writes and reads each, how large it is."""
 
 from simulator.layouts.model_shapes import ModelShape, model_names, model_shape
+from simulator.layouts.recognition import Names
 from simulator.layouts.registry import files_of, layout, layout_names, shape_of
 from simulator.layouts.shards import Layout, ShardSpec
 
 __all__ = [
-    "Layout", "ModelShape", "ShardSpec", "files_of", "layout", "layout_names", "model_names", "model_shape", "shape_of",
+    "Layout", "ModelShape", "Names", "ShardSpec", "files_of", "layout", "layout_names", "model_names", "model_shape",
+    "shape_of",
 ]  # fmt: skip

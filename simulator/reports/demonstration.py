@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulator.campaigns.at_scale import COSTS, AtScale
+from simulator.campaigns.at_scale import COSTS
 from simulator.campaigns.confirming import Confirmation
 from simulator.campaigns.incident import Outcome
+from simulator.campaigns.scale_result import ScaleResult
 from simulator.campaigns.survey import Surveyed, Tried
 from simulator.reports.account import accounts, gigabytes
 from simulator.reports.terminal import print_trace
@@ -69,7 +70,7 @@ def on_disk(confirmations: Sequence[Confirmation | None]) -> str:
     return ", ".join(dict.fromkeys(each.outcome for each in said))
 
 
-def print_at_scale(console: Console, runs: Sequence[AtScale]) -> None:
+def print_at_scale(console: Console, runs: Sequence[ScaleResult]) -> None:
     """What each strategy did at the size of 72B, and the virtual seconds that each rank worked and waited."""
     for run in runs:
         console.print()
@@ -87,11 +88,13 @@ def print_at_scale(console: Console, runs: Sequence[AtScale]) -> None:
     console.print(Text(f"virtual seconds, cost profile {COSTS}", style="bright_black"))
 
 
-def what_happened(run: AtScale) -> str:
+def what_happened(run: ScaleResult) -> str:
     """The end of a run at scale in a sentence or two."""
     ranks = len(run.usage)
     total = f"The save of {ranks} ranks took {run.seconds:,.0f} s."
     raised = "; ".join(f"{count} raised {said}" for said, count in run.raised.items())
-    if run.trace is not None and run.trace.verdict is not None:
-        return f"{total} {raised + '. ' if raised else ''}First: {run.trace.verdict.message}"
-    return f"{total} No rank raised, and what is left is whole."
+    warnings = "".join(f" {warning}." for warning in run.warnings)
+    if run.violation is None:
+        return f"{total} No rank raised, and {run.left}.{warnings}"
+    first = f"First: {run.violation.message}. In the end {run.left}."
+    return f"{total} {raised + '. ' if raised else ''}{first}{warnings}"

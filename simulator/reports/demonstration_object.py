@@ -38,7 +38,13 @@ def demonstration_object(shown: Demonstration, page: Path) -> dict[str, Any]:
                 "strategy": run.strategy,
                 "seconds": run.seconds,
                 "raised": run.raised,
-                "invariant": run.trace.verdict.invariant if run.trace is not None and run.trace.verdict else None,
+                "verdict": run.verdict,
+                "invariant": run.violation.invariant if run.violation is not None else None,
+                "error": run.violation.message if run.violation is not None else None,
+                "judged": run.judged,
+                "left": run.left,
+                "saves": msgspec.to_builtins(run.saves),
+                "warnings": run.warnings,
                 "ranks": msgspec.to_builtins(run.usage),
             }
             for run in shown.at_scale

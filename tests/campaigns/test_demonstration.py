@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from simulator.campaigns.at_scale import run_at_scale
+from simulator.campaigns.at_scale import incident_at_scale, run_at_scale
 from simulator.campaigns.demonstration import REMEDY, Demonstration, surprises
 from simulator.campaigns.incident import SILENT, STRATEGY, Outcome, incident
 from simulator.campaigns.survey import WITHOUT_A_WORD, Candidate, candidates, survey
@@ -73,18 +73,18 @@ def test_every_registered_strategy_is_a_candidate_and_the_silent_one_is_judged_b
 
 
 def test_at_72b_the_incident_fails_as_it_was_reported_and_the_remedy_does_not() -> None:
-    run = run_at_scale(STRATEGY)
+    run = run_at_scale(incident_at_scale(STRATEGY))
     assert run.trace is not None
     assert run.trace.verdict is not None
     assert "No such file or directory" in run.trace.verdict.message
-    assert run_at_scale(REMEDY).trace is None
+    assert run_at_scale(incident_at_scale(REMEDY)).verdict == "clean"
     assert surprises(Demonstration([], [], [run])) == []
 
 
 def test_at_72b_the_ranks_wait_for_rank_0_as_long_as_it_serialises_the_model() -> None:
     """147 GB through one safetensors writer at 0.5 GB/s: 294 s."""
-    first, others = accounts(run_at_scale(STRATEGY).usage)
+    first, others = accounts(run_at_scale(incident_at_scale(STRATEGY)).usage)
     assert (first.ranks, others.ranks) == ("rank 0", "ranks 1 to 31")
     assert others.waited == pytest.approx(146_821_554_688 / 0.5e9, rel=0.02)
-    assert first.waited == 0.0
+    assert first.waited < 0.001
     assert first.bytes_written - others.bytes_written == pytest.approx(146_821_554_688, rel=0.001)

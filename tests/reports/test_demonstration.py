@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from simulator.campaigns.at_scale import AtScale
 from simulator.campaigns.confirming import Confirmation
 from simulator.campaigns.demonstration import Demonstration
 from simulator.campaigns.incident import Outcome
 from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.scale_result import ScaleResult
 from simulator.campaigns.survey import Candidate, Surveyed, Tried
 from simulator.costs import RankUsage
+from simulator.invariants import Violation
 from simulator.reports.account import accounts
 from simulator.reports.demonstration import on_disk, print_at_scale, print_outcome, print_survey
 from simulator.reports.demonstration_object import demonstration_object
@@ -48,8 +49,13 @@ def shown() -> Demonstration:
     """One outcome, two strategies and one run at scale."""
     racy = Surveyed(Candidate("racy", {"on_each_node": True}), tried(failed()), tried(failed()))
     sound = Surveyed(Candidate("sound"), tried(None), tried(None))
-    run = AtScale("racy", 470.0, [usage(0, 470.0, 0.0), *(usage(r, 176.2, 293.7) for r in range(1, 32))],
-                  {"OSError: Directory not empty": 3}, second_rename_fails())  # fmt: skip
+    run = ScaleResult(
+        strategy="racy", scenario={}, seed=0, verdict="violated", judged="errors and hangs",
+        violation=Violation("no-error", "rank 1 raised OSError: Directory not empty", 1),
+        left="a restart would start from nothing", raised={"OSError: Directory not empty": 3}, seconds=470.0, saves=[],
+        usage=[usage(0, 470.0, 0.0), *(usage(r, 176.2, 293.7) for r in range(1, 32))], nodes=[], bandwidths=[],
+        warnings=[], operations=320, wall_seconds=0.1, trace=second_rename_fails(),
+    )  # fmt: skip
     return Demonstration([Outcome("It fails", failed(), CONFIRMED)], [racy, sound], [run])
 
 

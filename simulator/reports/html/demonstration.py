@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from simulator.campaigns.at_scale import COSTS, AtScale
+from simulator.campaigns.at_scale import COSTS
 from simulator.campaigns.demonstration import Demonstration, searches
 from simulator.campaigns.incident import Outcome
+from simulator.campaigns.scale_result import ScaleResult
 from simulator.campaigns.survey import Surveyed, Tried
 from simulator.reports.account import Account, accounts, gigabytes
 from simulator.reports.demonstration import on_disk, what_happened
@@ -130,7 +131,7 @@ def _anchor(each: Surveyed, when: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{each.candidate.title} {when}".lower())
 
 
-def _at_scale(runs: Sequence[AtScale]) -> Content:
+def _at_scale(runs: Sequence[ScaleResult]) -> Content:
     if not runs:
         return None
     longest = max((one.working + one.waited for run in runs for one in accounts(run.usage)), default=1.0)
@@ -141,7 +142,7 @@ def _at_scale(runs: Sequence[AtScale]) -> Content:
     ]
 
 
-def _run_at_scale(run: AtScale, longest: float) -> Content:
+def _run_at_scale(run: ScaleResult, longest: float) -> Content:
     head = element(
         "tr",
         element("th", "Ranks"),
