@@ -76,6 +76,11 @@ def touched(accesses: Iterable[Access], times: frozenset[Thing] = frozenset()) -
     return Touched(things, frozenset(t[0] for t, mode in things.items() if mode is not Mode.READ and t in times))
 
 
+def times_of(things: Iterable[Thing]) -> frozenset[Thing]:
+    """Those things that are times."""
+    return frozenset(thing for thing in things if thing[1] in _TIMES)
+
+
 def times_in(accesses: Iterable[Access]) -> Iterator[Thing]:
     """The times that were looked at."""
     return (thing for thing, mode in accesses if mode is Mode.READ and thing[1] in _TIMES)

@@ -6,7 +6,8 @@ is a cut with the marker and without the shard. The cuts of a class are visited 
 undoing them on a file system of the search's own; no rank runs. A cut is known by the identities of its steps, and one
 that another class has had is not visited again.
 
-Steps that end by themselves (collectives, joins) are in a cut as soon as all that they wait for is.
+Most steps only look. Cuts that differ by looks leave the same, so of those with the same *telling* steps (that change a
+file system, or after which a save has returned or a program has ended) the smallest stands for all.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from collections.abc import Callable, Iterator
 from simulator.exhaustive.bits import positions_in, set_of
 from simulator.exhaustive.errand import Journey
 from simulator.exhaustive.replayer import Replayer, Rewindable
-from simulator.happens_before import HappensBefore
+from simulator.happens_before import HappensBefore, Touched
+from simulator.operations import Mode, lock
 
 _MASK = (1 << 64) - 1
+_LOCK = lock(0)[1]
 
 Visitor = Callable[[int, Rewindable], int]
 """Called with a cut (a set of scheduled positions) and the file system there; gives the step that a restart would
 resume from, 0 for none."""
 
-Drop = tuple[int, int, int]
-"""(cut, its last step, what a restart would have resumed from without that step), which is more than at the cut."""
+Drop = tuple[int, int, int, int]
+"""(a cut, the cut one telling step before, what a restart resumes from at either), less at the first of the two."""
 
 
 class Cuts:
@@ -43,53 +46,57 @@ class Cuts:
         steps loses it in one of them, since the cuts between are cuts too.
         """
         lattice = _Lattice(self, journey, visitor)
-        allowed = lattice.scheduled
+        allowed = lattice.telling
         if not shared:
             lattice.visit_between(0, allowed)
         else:
             # A new cut has one of the new steps in it. They are parted by the first one that they have.
             for position in journey.scheduled[shared:]:
-                base = (journey.order.before[position] | 1 << position) & lattice.scheduled
-                if not base & ~allowed:
-                    lattice.visit_between(base, allowed)
-                allowed &= ~lattice.from_on(position)
+                if lattice.telling >> position & 1:
+                    base = journey.order.before[position] | 1 << position
+                    if not base & lattice.telling & ~allowed:
+                        lattice.visit_between(base & lattice.scheduled, allowed)
+                    allowed &= ~lattice.from_on(position)
         yield from lattice.drops()
 
 
 class _Lattice:
-    """The cuts of one run."""
+    """The cuts of one run: those that are the least with their telling steps."""
 
     def __init__(self, cuts: Cuts, journey: Journey, visitor: Visitor) -> None:
         self._cuts = cuts
         self._order: HappensBefore = journey.order
         self._visitor = visitor
         self.scheduled = set_of(journey.scheduled)
-        tasks = {journey.order.steps[position].task for position in journey.scheduled}
-        self._tasks = [journey.order.of_task(task) & self.scheduled for task in sorted(tasks)]
+        self.telling = telling_steps(journey)
+        tasks = sorted({journey.order.steps[position].task for position in journey.scheduled})
+        self._tasks = [journey.order.of_task(task) & self.telling for task in tasks]
         self._new: list[tuple[int, int]] = []
 
     def from_on(self, position: int) -> int:
         """The step, and all that happen after it."""
         before, found = self._order.before, 1 << position
-        for later in positions_in(self.scheduled >> position + 1 << position + 1):
+        for later in positions_in(self.telling >> position + 1 << position + 1):
             if before[later] >> position & 1:
                 found |= 1 << later
         return found
 
     def visit_between(self, base: int, allowed: int) -> None:
-        """Visit all cuts that include the cut ``base`` and are included in ``allowed``."""
-        order, cuts, scheduled = self._order, self._cuts, self.scheduled
+        """Visit all cuts that include the cut ``base`` and whose telling steps are included in ``allowed``."""
+        order, cuts, scheduled, telling = self._order, self._cuts, self.scheduled, self.telling
         path = list(positions_in(base))
-        length = len(path)
+        lengths = [len(path)]
         clean = 0  # So many steps of the path are as they were when the file system was last asked for.
         seen = {base}
-        stack = [(base, sum(map(order.identity, path)) & _MASK, -1, 0)]
+        stack = [(base, self._key(base), 0, 0)]
         while stack:
             cut, key, added, depth = stack.pop()
-            if added >= 0:
-                del path[length + depth - 1 :]
-                path.append(added)
-                clean = min(clean, length + depth - 1)
+            if added:
+                del lengths[depth:]
+                del path[lengths[-1] :]
+                clean = min(clean, len(path))
+                path += positions_in(added)
+                lengths.append(len(path))
             if key not in cuts.known:
                 filesystem = cuts.replayer.go_to(order, path, clean)
                 clean = len(path)
@@ -97,15 +104,20 @@ class _Lattice:
                 cuts.highest = max(cuts.highest, found)
                 self._new.append((cut, key))
             for task in self._tasks:
-                lowest = (task & ~cut) & -(task & ~cut)
-                if lowest & allowed and cut | lowest not in seen:
-                    position = lowest.bit_length() - 1
-                    if not order.before[position] & scheduled & ~cut:
-                        seen.add(cut | lowest)
-                        stack.append((cut | lowest, key + order.identity(position) & _MASK, position, depth + 1))
+                rest = task & ~cut
+                lowest = rest & -rest
+                if not lowest & allowed:
+                    continue
+                position = lowest.bit_length() - 1
+                before = order.before[position]
+                if not before & telling & ~cut:
+                    larger = cut | before & scheduled | lowest
+                    if larger not in seen:
+                        seen.add(larger)
+                        stack.append((larger, key + order.identity(position) & _MASK, larger & ~cut, depth + 1))
 
     def drops(self) -> Iterator[Drop]:
-        """Where a new cut gives less than a cut that has one step less."""
+        """Where a new cut gives less than a cut that has one telling step less."""
         order, known = self._order, self._cuts.known
         for cut, key in self._new:
             found = known[key]
@@ -117,4 +129,47 @@ class _Lattice:
                     continue
                 before = known[key - order.identity(last) & _MASK]
                 if before > found:
-                    yield cut, last, before
+                    yield cut, self._closed(cut & self.telling & ~(1 << last)), found, before
+
+    def _key(self, cut: int) -> int:
+        """What a cut is known by."""
+        return sum(map(self._order.identity, positions_in(cut & self.telling))) & _MASK
+
+    def _closed(self, steps: int) -> int:
+        """The least cut with these telling steps."""
+        found = steps
+        for position in positions_in(steps):
+            found |= self._order.before[position]
+        return found & self.scheduled
+
+
+def telling_steps(journey: Journey) -> int:
+    """The scheduled steps that change a file system, or at which a rank's save has returned or its program ended.
+
+    Where a rank has got there at the end of a collective, they are the last steps of those that it waited for.
+    """
+    order = journey.order
+    scheduled = set_of(journey.scheduled)
+    found = 0
+    for position, step in enumerate(order.steps):
+        effects = step.effects
+        if scheduled >> position & 1 and _changes(order.touched[position]):
+            found |= 1 << position
+        if effects is not None and (effects.saved or effects.finished):
+            if scheduled >> position & 1:
+                found |= 1 << position
+            else:
+                found |= _last_of_each(order, order.before[position] & scheduled)
+    return found
+
+
+def _last_of_each(order: HappensBefore, steps: int) -> int:
+    """The last step of each task in a set."""
+    found = 0
+    for task in {order.steps[position].task for position in positions_in(steps)}:
+        found |= 1 << (order.of_task(task) & steps).bit_length() - 1
+    return found
+
+
+def _changes(what: Touched) -> bool:
+    return any(mode is not Mode.READ and thing[0] >= 0 and thing[1] != _LOCK for thing, mode in what.things.items())

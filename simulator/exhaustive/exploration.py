@@ -25,35 +25,39 @@ NOTHING = Touched({})
 
 
 class Exploration:
-    """The search of one attempt.
-
-    ``classes`` holds the keys of those that were seen, ``redundant`` counts the runs whose class was known already.
-    """
+    """The search of one attempt. ``shared`` are how many steps the last run had in common with an earlier one."""
 
     def __init__(self, walker: Walker, replayer: Replayer) -> None:
         self._walker = walker
         self._replayer = replayer
         self.root = Node(None, -1, NOTHING, None)
         self.leaf: Node | None = self.root
-        self.runs = 0
-        self.classes: set[int] = set()
-        self.redundant = 0
+        self.shared = 0
 
     def journeys(self) -> Iterator[Journey]:
         """Make the runs one after the other. Each must be looked at before the next one is asked for."""
         while self.leaf is not None:
             leaf = self.leaf
-            journey = self._walker.make(Errand(leaf))
+            errand = Errand(leaf)
+            journey = self._walker.make(errand)
+            self.shared = errand.first
             self.leaf = next_leaf(self.take_in(leaf, journey))
             yield journey
 
+    @property
+    def fraction(self) -> float:
+        """An estimate of the part that is done: what lies to the left of the leaf that is next, all branches alike."""
+        if self.leaf is None:
+            return 1.0
+        left, width = 0.0, 1.0
+        for node in self.leaf.path():
+            siblings = node.parent.children if node.parent is not None else [node]
+            width /= len(siblings)
+            left += width * siblings.index(node)
+        return left
+
     def take_in(self, leaf: Node, journey: Journey) -> Node:
         """Note what the run of a leaf brought: its path, and what its races lead to. Gives the path's end."""
-        self.runs += 1
-        key = journey.order.key()
-        if key in self.classes:
-            self.redundant += 1
-        self.classes.add(key)
         path = extend(leaf, journey)
         for number, continuation in Reversals(journey, self._replayer):
             taken = path[number]

@@ -25,6 +25,7 @@ class Rewindable(Protocol):
     def perform(self, rank: int, operation: Operation, now: int = 0) -> Any: ...
     def would_wait(self, rank: int, operation: Lock) -> bool: ...
     def release(self, rank: int) -> None: ...
+    def release_all(self) -> None: ...
     def mark(self) -> int: ...
     def rollback(self, mark: int) -> None: ...
     def digest(self) -> int: ...
@@ -39,14 +40,14 @@ class Replayer:
 
     def __init__(self, start: Callable[[], Rewindable], began: int) -> None:
         self.filesystem = start()
-        self._now = began
+        self.now = began
         self._done: list[tuple[int, int]] = []
 
     def apply(self, step: Step) -> None:
         """Carry out one more step as its rank did, with what its code did without being scheduled."""
         effects = step.effects
         assert effects is not None
-        self._now += TICK
+        self.now += TICK
         filesystem = self.filesystem
         if not effects.injected and not isinstance(step.operation, _NOT_OF_FILES):
             self._perform(step.rank, step.operation)
@@ -99,6 +100,6 @@ class Replayer:
 
     def _perform(self, rank: int, operation: Operation) -> Any:
         try:
-            return self.filesystem.perform(rank, operation, self._now)
+            return self.filesystem.perform(rank, operation, self.now)
         except OSError:
             return None

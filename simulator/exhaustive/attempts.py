@@ -1,0 +1,163 @@
+"""Where an attempt of the job starts: on nothing, or on what an attempt before it left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from simulator.clock import EPOCH
+from simulator.engines.conditions import Conditions
+from simulator.engines.interface import Engine, Step
+from simulator.errors import CannotDo
+from simulator.exhaustive.bits import positions_in, set_of
+from simulator.exhaustive.errand import Journey
+from simulator.exhaustive.injections import Address, Injections
+from simulator.exhaustive.judging import Carried, Instant
+from simulator.exhaustive.replayer import Replayer
+from simulator.experiment import Experiment
+from simulator.tape import Tape
+
+
+class Death(msgspec.Struct, frozen=True):
+    """A rank dies instead of doing its n-th operation in ``task``; with ``node``, all ranks of its node."""
+
+    task: int
+    n: int
+    node: bool
+
+
+class Past(msgspec.Struct, frozen=True):
+    """What an earlier attempt did: its schedule, the errors that were injected, and how it ended."""
+
+    schedule: list[int]
+    injected: list[Address]
+    death: Death | None
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Where an attempt starts: the steps that led there, what is carried over, and which faults are left.
+
+    ``errors`` are how often each error rule may still strike.
+    """
+
+    attempt: int = 0
+    pasts: tuple[Past, ...] = ()
+    steps: tuple[Step, ...] = ()
+    carried: Carried = Carried()
+    kills: int = 0
+    node_kills: int = 0
+    errors: tuple[int, ...] = ()
+
+    @classmethod
+    def first(cls, experiment: Experiment) -> Start:
+        """The start of the whole job."""
+        faults = experiment.scenario.faults
+        return cls(kills=faults.kills, node_kills=faults.node_kills, errors=tuple(rule.count for rule in faults.errors))
+
+    @property
+    def can_die(self) -> bool:
+        """Whether a rank may die in this attempt."""
+        return self.kills > 0 or self.node_kills > 0
+
+    def after(self, journey: Journey, instant: Instant, struck: Mapping[Address, tuple[int, int]]) -> list[Start]:
+        """Where the next attempt starts when this one ends at an instant, for each way in which it can."""
+        order, cut = journey.order, instant.cut
+        taken = [order.steps[position] for position in positions_in(cut)]
+        steps = (*self.steps, *taken)
+        schedule = [step.task for step in taken]
+        done = {(step.task, step.n) for step in taken}
+        injected = [address for address, step in struck.items() if step in done]
+        left = list(self.errors)
+        for rule, _, _ in injected:
+            left[rule] -= 1
+        start = msgspec.structs.replace(
+            self, attempt=self.attempt + 1, steps=steps, carried=instant.carried, errors=tuple(left)
+        )
+        if instant.ended:
+            pasts = (*self.pasts, Past(schedule, injected, None))
+            return [msgspec.structs.replace(start, pasts=pasts)]
+        position = _next_able(journey, cut)
+        if position is None:
+            return []
+        step, found = order.steps[position], []
+        for node in (False, True):
+            if (self.node_kills if node else self.kills) > 0:
+                death = Death(step.task, step.n, node)
+                pasts = (*self.pasts, Past([*schedule, step.task], injected, death))
+                kills, node_kills = self.kills - (not node), self.node_kills - node
+                found.append(msgspec.structs.replace(start, pasts=pasts, kills=kills, node_kills=node_kills))
+        return found
+
+    def replayer(self, experiment: Experiment) -> Replayer:
+        """A file system in the state in which the attempt starts, on which its steps can be carried out and undone."""
+
+        def filesystem() -> Any:
+            made = experiment.filesystem()
+            if not hasattr(made, "would_wait") or not hasattr(made, "accesses"):
+                profile = experiment.scenario.filesystem.profile
+                raise CannotDo(f"filesystem.profile: exhaustive search cannot follow {profile}; use local or shared")
+            return made
+
+        replayer = Replayer(filesystem, EPOCH)
+        for step in self.steps:
+            replayer.apply(step)
+        replayer.filesystem.release_all()
+        return replayer
+
+    def tape(self, injected: Sequence[Address]) -> Tape:
+        """The faults of the attempts before, and of this one."""
+        choices: dict[tuple[int, str, int, int], int] = {}
+        for attempt, addresses in enumerate([*(past.injected for past in self.pasts), injected]):
+            for rule, rank, count in addresses:
+                choices[attempt, f"error{rule}", rank, count] = 1
+        for attempt, past in enumerate(self.pasts):
+            if past.death is not None:
+                choices[attempt, "kill", past.death.task, past.death.n] = 2 if past.death.node else 1
+        return Tape(choices)
+
+
+class Places:
+    """Makes what each run of an attempt needs: a file system in the state of the start, and an engine on it."""
+
+    def __init__(self, experiment: Experiment, start: Start, injections: Injections) -> None:
+        self._experiment = experiment
+        self._injections = injections
+        self._replayer = start.replayer(experiment) if start.steps else None
+        self._conditions = Conditions()
+        if self._replayer is not None:
+            self._conditions = Conditions(start.attempt, self._replayer.now, self._replayer.now)
+        self._mark = -1
+
+    def begin(self) -> tuple[Engine, Any]:
+        """For one run: whatever the run before has done is undone."""
+        filesystem = self._filesystem()
+        engine = self._experiment.engine(filesystem, self._conditions)
+        if self._injections:
+            self._injections.begin()
+            engine.strike = self._injections
+        return engine, filesystem
+
+    def _filesystem(self) -> Any:
+        if self._replayer is None:
+            return self._experiment.filesystem()
+        filesystem = self._replayer.filesystem
+        if self._mark >= 0:
+            filesystem.rollback(self._mark)
+        self._mark = filesystem.mark()
+        return filesystem
+
+
+def _next_able(journey: Journey, cut: int) -> int | None:
+    """The next step of some task that waits for nobody at a cut."""
+    order = journey.order
+    scheduled = set_of(journey.scheduled)
+    tasks = sorted({order.steps[position].task for position in journey.scheduled})
+    for task in tasks:
+        rest = order.of_task(task) & scheduled & ~cut
+        if rest:
+            position = (rest & -rest).bit_length() - 1
+            if not order.given[position] & scheduled & ~cut:
+                return position
+    return None

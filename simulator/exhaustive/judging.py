@@ -1,0 +1,182 @@
+"""What is judged of a class of interleavings: each of its states, as if the job died there, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator.exhaustive.bits import positions_in, set_of
+from simulator.exhaustive.cuts import Cuts
+from simulator.exhaustive.errand import Journey
+from simulator.exhaustive.milestones import Milestones
+from simulator.exhaustive.replayer import Replayer, Rewindable
+from simulator.exhaustive.states import StateJudge
+from simulator.experiment import ROOT, Experiment
+from simulator.invariants.judge import Check, name_of, wrong_with
+from simulator.invariants.leak import leaked
+from simulator.invariants.restart import Seen
+from simulator.invariants.viewer import World
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A violation of an invariant, and a schedule of the attempt that leads to it."""
+
+    invariant: str
+    schedule: list[int]
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """What an attempt starts with: what was promised before, and the step that a restart would resume from."""
+
+    promised: int = 0
+    restorable: int = 0
+
+
+class Instant(msgspec.Struct, frozen=True):
+    """A state in which an attempt can end: by a death, or (``ended``) because every rank has."""
+
+    cut: int
+    carried: Carried
+    ended: bool
+
+
+class _Violated(Exception):
+    """At a cut, which is reached through the cut ``by``."""
+
+    def __init__(self, invariant: str, cut: int, by: int = 0) -> None:
+        self.invariant = invariant
+        self.cut = cut
+        self.by = by
+
+
+class ClassJudge:
+    """Judges the classes of one attempt from one start.
+
+    ``reached`` is called with each new state in which the attempt can end, while the file system is in it.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        states: StateJudge,
+        replayer: Replayer,
+        *,
+        attempt: int = 0,
+        carried: Carried | None = None,
+        deaths: bool = False,
+        reached: Callable[[Journey, Instant, Rewindable], None] | None = None,
+    ) -> None:
+        scenario = experiment.scenario
+        self._experiment = experiment
+        self._states = states
+        self._replayer = replayer
+        self._attempt = attempt
+        self._carried = carried or Carried()
+        self._deaths = deaths
+        self._reached = reached
+        self._world_size = scenario.cluster.world_size
+        self._best = experiment.bound.best if experiment.bound is not None else None
+        self._restarts = experiment.probe is not None
+        self._instants = self._restarts and scenario.faults.job_death
+        checks = [check for check in experiment.checks if self._counts(name_of(check))]
+        self._always = [check for check in checks if not getattr(check, "judged_at_end", False)]
+        self._final = [check for check in checks if getattr(check, "judged_at_end", False)]
+        self.cuts = Cuts(replayer)
+
+    def judge(self, journey: Journey, shared: int) -> Finding | None:
+        """Judge the class that a run stands for, whose first ``shared`` scheduled steps an earlier run had too."""
+        invariant = self._wrong_in_run(journey)
+        if invariant is not None:
+            return Finding(invariant, journey.tasks)
+        try:
+            if self._instants or self._always or self._deaths:
+                self._judge_states(journey, shared)
+            self._judge_end(journey)
+        except _Violated as found:
+            positions = [*positions_in(found.by), *positions_in(found.cut & ~found.by)]
+            return Finding(found.invariant, [journey.order.steps[position].task for position in positions])
+        return None
+
+    def _counts(self, invariant: str) -> bool:
+        judged = self._experiment.scenario.invariants
+        return judged is None or invariant in judged
+
+    def _wrong_in_run(self, journey: Journey) -> str | None:
+        """What no state of the file system shows: an error, a hang, ranks that resumed from different checkpoints."""
+        if journey.failed and self._counts("no-error"):
+            return "no-error"
+        if (journey.mismatch is not None or journey.waiting) and self._counts("no-hang"):
+            return "no-hang"
+        if self._counts("agree"):
+            effects = [journey.initial, *(step.effects for step in journey.order.steps if step.effects is not None)]
+            if len({step for each in effects for _, step, _ in each.resumed}) > 1:
+                return "agree"
+        return None
+
+    def _judge_states(self, journey: Journey, shared: int) -> None:
+        milestones = Milestones(journey, self._world_size, self._carried.promised)
+
+        def judge_state(cut: int, filesystem: Rewindable) -> int:
+            return self._judge_state(journey, milestones, cut, filesystem)
+
+        for cut, by, left, before in self.cuts.visit(journey, shared, judge_state):
+            lost = wrong_with(Seen(left or None), 0, before)
+            if self._instants and lost is not None and self._counts(lost.invariant):
+                raise _Violated(lost.invariant, cut, by)
+
+    def _judge_state(self, journey: Journey, milestones: Milestones, cut: int, filesystem: Rewindable) -> int:
+        promised = milestones.promised(cut)
+        step = self._judge_restart(cut, filesystem, promised) if self._restarts else 0
+        returned = milestones.returned(cut)
+        ended = milestones.all_ended(cut, self._world_size)
+        self._ask(self._always, cut, filesystem, returned)
+        if self._deaths and not ended:
+            self._ask(self._final, cut, filesystem, returned)
+        if self._reached is not None and (ended or self._deaths):
+            carried = Carried(promised, max(step, self._carried.restorable))
+            self._reached(journey, Instant(cut, carried, ended), filesystem)
+        return step
+
+    def _judge_restart(self, cut: int, filesystem: Rewindable, promised: int) -> int:
+        """What a restart would resume from; judged where the job can die at any instant."""
+        seen = self._states.look(filesystem, self._attempt)
+        if self._instants:
+            # Less than one step before is judged by comparing cuts; at the first one, with the attempt before.
+            violation = wrong_with(seen, promised, 0 if cut else self._carried.restorable, self._best)
+            if violation is not None and self._counts(violation.invariant):
+                raise _Violated(violation.invariant, cut)
+        return seen.step or 0
+
+    def _judge_end(self, journey: Journey) -> None:
+        """The end of the attempt, where every rank has ended."""
+        if journey.waiting:
+            return
+        leaks = self._experiment.bound is not None and self._counts("no-leak")
+        late = self._restarts and not self._instants
+        if not (leaks or late or self._final):
+            return
+        cut = set_of(journey.scheduled)
+        filesystem = self._replayer.go_to(journey.order, journey.scheduled)
+        milestones = Milestones(journey, self._world_size, 0)
+        if late:
+            violation = wrong_with(
+                self._states.look(filesystem, self._attempt),
+                max(milestones.promised(cut), self._carried.promised),
+                self._carried.restorable,
+                self._best,
+            )
+            if violation is not None and self._counts(violation.invariant):
+                raise _Violated(violation.invariant, cut)
+        bound = self._experiment.bound if leaks and milestones.promised(cut) else None
+        if bound is not None and leaked(filesystem, bound) is not None:
+            raise _Violated("no-leak", cut)
+        self._ask(self._final, cut, filesystem, milestones.returned(cut))
+
+    def _ask(self, checks: list[Check], cut: int, filesystem: Rewindable, returned: dict[int, Any]) -> None:
+        for check in checks:
+            world = World(Path(ROOT), self._world_size, self._attempt, returned)
+            if self._states.ask(check, filesystem, world) is not None:
+                raise _Violated(name_of(check), cut)
