@@ -17,13 +17,13 @@ class Errand:
 
     __slots__ = ("first", "operations", "siblings", "sleepers", "tasks")
 
-    def __init__(self, leaf: Node) -> None:
+    def __init__(self, leaf: Node, sleeping: bool = True) -> None:
         path = leaf.path()
         self.tasks = [node.task for node in path]
         self.operations: list[Operation | None] = [node.operation for node in path]
         self.first = sum(1 for node in path if node.run)
         self.sleepers: Sleepers = path[self.first - 1].sleepers if self.first else NOBODY
-        self.siblings = [_left_siblings(node) for node in path[self.first :]]
+        self.siblings = [_left_siblings(node) if sleeping else NOBODY for node in path[self.first :]]
 
 
 def _left_siblings(node: Node) -> Sleepers:
@@ -50,11 +50,13 @@ class Journey:
 
     ``scheduled`` are the positions in ``order`` of the steps that a scheduler decides about; ``sleepers`` who slept
     after each of them from the errand's first on. A ``redundant`` run went on though everybody slept. ``forced`` are
-    the positions of sleeps of polling ranks that ended because nobody else could go on. ``order`` is valid until the
-    next run is made.
+    the positions of sleeps of polling ranks that ended because nobody else could go on. ``able`` are the tasks that
+    could go on before each scheduled step from the errand's first on, and whether the task of the step before had met
+    others in a collective since then, if that was asked for. ``order`` is valid until the next run is made.
     """
 
     __slots__ = (
+        "able",
         "endings",
         "failed",
         "forced",
@@ -74,6 +76,7 @@ class Journey:
     order: HappensBefore
     scheduled: list[int]
     sleepers: list[Sleepers]
+    able: list[tuple[tuple[int, ...], bool]]
     redundant: bool
     forced: set[int]
     held: list[Held]

@@ -44,18 +44,6 @@ class Exploration:
             self.leaf = next_leaf(self.take_in(leaf, journey))
             yield journey
 
-    @property
-    def fraction(self) -> float:
-        """An estimate of the part that is done: what lies to the left of the leaf that is next, all branches alike."""
-        if self.leaf is None:
-            return 1.0
-        left, width = 0.0, 1.0
-        for node in self.leaf.path():
-            siblings = node.parent.children if node.parent is not None else [node]
-            width /= len(siblings)
-            left += width * siblings.index(node)
-        return left
-
     def take_in(self, leaf: Node, journey: Journey) -> Node:
         """Note what the run of a leaf brought: its path, and what its races lead to. Gives the path's end."""
         path = extend(leaf, journey)

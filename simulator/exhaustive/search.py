@@ -13,6 +13,7 @@ from simulator.exhaustive.injections import Plan
 from simulator.exhaustive.judging import Finding, Instant
 from simulator.exhaustive.replayer import Rewindable
 from simulator.exhaustive.states import StateJudge, name_of_state
+from simulator.exhaustive.tree import part_left_of
 from simulator.exhaustive.unit import Unit
 from simulator.experiment import Experiment
 from simulator.happens_before import NO_LOOKS, Looks
@@ -48,8 +49,9 @@ class Search:
     same.
     """
 
-    def __init__(self, experiment: Experiment, looks: Looks = NO_LOOKS) -> None:
+    def __init__(self, experiment: Experiment, looks: Looks = NO_LOOKS, preemptions: int | None = None) -> None:
         self._experiment = experiment
+        self._preemptions = preemptions
         self.looks = looks
         self.wider = looks
         self.states = StateJudge(experiment, looks)
@@ -64,6 +66,7 @@ class Search:
         self._plans: set[tuple[int, Plan]] = set()
         self._waiting: deque[tuple[int, Start, Plan]] = deque()
         self._number = 0
+        self._done = 0
         self._add(Start.first(experiment), ())
 
     def steps(self) -> Iterator[Counts]:
@@ -72,21 +75,22 @@ class Search:
             number, start, plan = self._waiting[0]
             self._number = number
             reached = self._reached if start.attempt < self._restarts else None
-            self.unit = Unit(self._experiment, start, plan, self.looks, self.states, reached)
+            self.unit = Unit(self._experiment, start, plan, self.looks, self.states, reached, self._preemptions)
             for journey in self.unit.exploration.journeys():
                 self._take_in(self.unit, journey)
                 yield self.counts
                 if self.proof is not None or self.wider != self.looks:
                     return
             self._waiting.popleft()
+            self._done += 1
 
     @property
     def fraction(self) -> float:
         """An estimate of the part of the search that is done."""
         if self.unit is None:
             return 0.0
-        units = max(1, self._number + len(self._waiting))
-        return (self._number + self.unit.exploration.fraction) / units
+        units = self._done + max(1, len(self._waiting))
+        return (self._done + (part_left_of(self.unit.exploration.leaf) if self._waiting else 0.0)) / units
 
     def _take_in(self, unit: Unit, journey: Journey) -> None:
         counts, injections = self.counts, unit.injections

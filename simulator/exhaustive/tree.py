@@ -30,10 +30,24 @@ class Node:
     """One step of a schedule, after those of its parents.
 
     ``task`` takes it, doing ``operation`` (None where that is not known), and touches ``what``. ``sleepers`` are those
-    that sleep after it; they are known once the node was ``run``. ``complete``: nothing is left to do below.
+    that sleep after it; they are known once the node was ``run``. ``complete``: nothing is left to do below. A search
+    with a bound keeps here which tasks were ``able`` to go on after it, how many preemptions it has ``spent``, and
+    whether the task has ``met`` others in a collective since.
     """
 
-    __slots__ = ("children", "complete", "operation", "parent", "run", "sleepers", "task", "what")
+    __slots__ = (
+        "able",
+        "children",
+        "complete",
+        "met",
+        "operation",
+        "parent",
+        "run",
+        "sleepers",
+        "spent",
+        "task",
+        "what",
+    )
 
     def __init__(self, parent: Node | None, task: int, what: Touched, operation: Operation | None) -> None:
         self.parent = parent
@@ -42,6 +56,9 @@ class Node:
         self.operation = operation
         self.children: list[Node] = []
         self.sleepers: Sleepers = NOBODY
+        self.able: tuple[int, ...] = ()
+        self.spent = 0
+        self.met = False
         self.run = False
         self.complete = False
 
@@ -186,6 +203,18 @@ def leaves_to_run(root: Node) -> Iterator[Node]:
         if node.is_leaf_to_run:
             yield node
         waiting += [child for child in reversed(node.children) if not child.complete]
+
+
+def part_left_of(leaf: Node | None) -> float:
+    """An estimate of the part of a tree that is done: what lies to the left of a leaf, all branches of a node alike."""
+    if leaf is None:
+        return 1.0
+    left, width = 0.0, 1.0
+    for node in leaf.path():
+        siblings = node.parent.children if node.parent is not None else [node]
+        width /= len(siblings)
+        left += width * siblings.index(node)
+    return left
 
 
 def next_leaf(node: Node) -> Node | None:

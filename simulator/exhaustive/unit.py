@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from simulator.exhaustive.attempts import Places, Start
+from simulator.exhaustive.bounded import BoundedExploration
 from simulator.exhaustive.errand import Journey
 from simulator.exhaustive.exploration import Exploration
 from simulator.exhaustive.injections import Injections, Plan
@@ -30,13 +31,19 @@ class Unit:
         looks: Looks,
         states: StateJudge,
         reached: Reached | None,
+        preemptions: int | None = None,
     ) -> None:
         scenario = experiment.scenario
         self.start = start
         self.injections = Injections(scenario.faults.errors, plan, scenario.cluster.world_size)
-        walker = Walker(Places(experiment, start, self.injections).begin, looks, scenario.budgets)
+        bounded = preemptions is not None
+        walker = Walker(Places(experiment, start, self.injections).begin, looks, scenario.budgets, bounded)
         replayer = start.replayer(experiment)
-        self.exploration = Exploration(walker, replayer)
+        self.exploration: Exploration | BoundedExploration
+        if preemptions is None:
+            self.exploration = Exploration(walker, replayer)
+        else:
+            self.exploration = BoundedExploration(walker, preemptions)
 
         def passed_on(journey: Journey, instant: Instant, filesystem: Rewindable) -> None:
             if reached is not None:

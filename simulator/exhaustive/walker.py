@@ -43,9 +43,12 @@ Begin = Callable[[], tuple[Engine, Any]]
 class Walker:
     """Makes one run after the other. What a run shares with the one before it is not recorded again."""
 
-    def __init__(self, begin: Begin, looks: Looks = NO_LOOKS, budgets: Budgets | None = None) -> None:
+    def __init__(
+        self, begin: Begin, looks: Looks = NO_LOOKS, budgets: Budgets | None = None, note_able: bool = False
+    ) -> None:
         self._begin = begin
         self._budgets = budgets or Budgets()
+        self._note_able = note_able
         self.order = HappensBefore((), looks)
         self._scheduled: list[int] = []
         self._initial: Any = None
@@ -75,6 +78,7 @@ class _Run:
         self._forced = walker._forced
         self._interleaved = False
         self._redundant = False
+        self._able_before: list[tuple[tuple[int, ...], bool]] = []
         known = min(_common([self._order.steps[p].task for p in walker._scheduled], errand.tasks), errand.first)
         if known < len(walker._scheduled):
             self._order.take_back(walker._scheduled[known])
@@ -89,7 +93,7 @@ class _Run:
         engine.start()
         if not self._scheduled:
             self._walker._initial = engine.initial
-            self._add_all(None, False)
+            self._add_all(None)
         for number in range(len(self._scheduled)):
             self._check(number)
             engine.grant(errand.tasks[number])
@@ -98,6 +102,8 @@ class _Run:
         sleepers: list[Sleepers] = []
         for number in range(len(self._scheduled), len(errand.tasks)):
             self._check(number)
+            if number >= errand.first:
+                self._note_able()
             what = self._grant(errand.tasks[number])
             if number >= errand.first:
                 siblings = errand.siblings[number - errand.first]
@@ -115,13 +121,10 @@ class _Run:
             if len(engine.ready) > 1:
                 self._interleaved = True
             able = self._able(last, asleep)
-            after_all = False
             if not able:
                 able = [task for task in engine.ready if type(engine.pending[task]) is Sleep]
-                after_all = True
                 if not able:
                     return None
-                self._forced.add(len(engine.steps))
                 if len(self._forced) > IDLE_LIMIT:
                     ranks = sorted(task % self._world_size for task in able)
                     return f"polling: nobody else can go on, and ranks {ranks} sleep and look again without end"
@@ -132,9 +135,21 @@ class _Run:
             last = default_task(awake, last)
             if asleep:
                 asleep = {task: its for task, its in asleep.items() if task != last}
-            asleep = awake_after(asleep, self._grant(last, after_all))
+            self._note_able()
+            asleep = awake_after(asleep, self._grant(last))
             sleepers.append(asleep)
         return None
+
+    def _note_able(self) -> None:
+        if self._walker._note_able:
+            pending = self._engine.pending
+            able = tuple(task for task in self._engine.ready if self._can_go_on(task, pending[task]))
+            met = False
+            if self._scheduled:
+                last = self._scheduled[-1]
+                task = self._order.steps[last].task
+                met = any(step.task == task for step in self._order.steps[last + 1 :])
+            self._able_before.append((able, met))
 
     def _able(self, last: int, asleep: Sleepers) -> Sequence[int]:
         """The tasks that can go on: not those that wait for a lock, or for a change of what they poll."""
@@ -165,17 +180,19 @@ class _Run:
                 break
         return True
 
-    def _grant(self, task: int, after_all: bool = False) -> Touched:
+    def _grant(self, task: int) -> Touched:
         poll: Poll | None = None
         if type(self._engine.pending[task]) is Sleep:
             poll = poll_of(self._order, task)
+            if poll is not None and not poll.sees_change(self._order):
+                self._forced.add(len(self._engine.steps))
         self._scheduled.append(len(self._engine.steps))
         self._engine.grant(task)
         position = self._scheduled[-1]
-        self._add_all(poll, after_all)
+        self._add_all(poll)
         return self._order.touched[position]
 
-    def _add_all(self, poll: Poll | None, after_all: bool) -> None:
+    def _add_all(self, poll: Poll | None) -> None:
         """Add the new steps to the order; the first of them is the one that was granted."""
         order, steps = self._order, self._engine.steps
         first = len(order)
@@ -183,6 +200,7 @@ class _Run:
         for position in range(first, len(steps)):
             step = steps[position]
             if granted and position == first:
+                after_all = position in self._forced
                 known = None if poll is None or after_all else _united(poll.reads, step.effects, order.looks)
                 order.add(step, known, after_all)
                 continue
@@ -209,6 +227,7 @@ class _Run:
         journey.order = order
         journey.scheduled = self._scheduled
         journey.sleepers = sleepers
+        journey.able = self._able_before
         journey.redundant = self._redundant
         journey.forced = self._forced
         journey.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
