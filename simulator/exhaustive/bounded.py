@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from simulator.exhaustive.bits import positions_in
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.exploration import NOTHING, extend
-from simulator.exhaustive.tree import Node, next_leaf
+from simulator.exhaustive.tree import Node, leaves_to_run, next_leaf
 from simulator.exhaustive.walker import Walker
 
 
@@ -29,15 +29,17 @@ class BoundedExploration:
         self._bound = preemptions
         self.root = Node(None, -1, NOTHING, None)
         self.leaf: Node | None = self.root
-        self.shared = 0
+
+    def go_on_with(self, root: Node) -> None:
+        """Take up a search that was left before its end."""
+        self.root = root
+        self.leaf = next(leaves_to_run(root), None)
 
     def journeys(self) -> Iterator[Journey]:
         """Make the runs one after the other. Each must be looked at before the next one is asked for."""
         while self.leaf is not None:
             leaf = self.leaf
-            errand = Errand(leaf, sleeping=False)
-            journey = self._walker.make(errand)
-            self.shared = errand.first
+            journey = self._walker.make(Errand(leaf, sleeping=False))
             self.leaf = next_leaf(self.take_in(leaf, journey))
             yield journey
 

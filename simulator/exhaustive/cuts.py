@@ -39,19 +39,19 @@ class Cuts:
         self.known: dict[int, int] = {}
         self.highest = 0
 
-    def visit(self, journey: Journey, shared: int, visitor: Visitor) -> Iterator[Drop]:
-        """Visit the new cuts of a run whose first ``shared`` scheduled steps it has in common with an earlier one.
+    def visit(self, journey: Journey, visitor: Visitor) -> Iterator[Drop]:
+        """Visit the new cuts of a run, given that those of the run before it were visited.
 
         Then give the places where a restart would find less than one step before. Whatever loses something in several
         steps loses it in one of them, since the cuts between are cuts too.
         """
         lattice = _Lattice(self, journey, visitor)
         allowed = lattice.telling
-        if not shared:
+        if not journey.shared:
             lattice.visit_between(0, allowed)
         else:
             # A new cut has one of the new steps in it. They are parted by the first one that they have.
-            for position in journey.scheduled[shared:]:
+            for position in journey.scheduled[journey.shared :]:
                 if lattice.telling >> position & 1:
                     base = journey.order.before[position] | 1 << position
                     if not base & lattice.telling & ~allowed:

@@ -46,13 +46,13 @@ class Held:
 
 
 class Journey:
-    """One run, as the search sees it.
+    """One run, as the search sees it. It is valid until the next run is made.
 
-    ``scheduled`` are the positions in ``order`` of the steps that a scheduler decides about; ``sleepers`` who slept
-    after each of them from the errand's first on. A ``redundant`` run went on though everybody slept. ``forced`` are
-    the positions of sleeps of polling ranks that ended because nobody else could go on. ``able`` are the tasks that
-    could go on before each scheduled step from the errand's first on, and whether the task of the step before had met
-    others in a collective since then, if that was asked for. ``order`` is valid until the next run is made.
+    ``scheduled`` are the positions in ``order`` of the steps that a scheduler decides about; the first ``shared`` of
+    them were taken in the run before too. ``sleepers`` are those that slept after each from the errand's first on; a
+    ``redundant`` run went on though everybody slept. ``forced`` are the positions of sleeps of polling ranks that ended
+    because nobody else could go on. ``able`` are, if that was asked for, the tasks that could go on before each step
+    from the errand's first on, and whether the task of the step before had met others in a collective since then.
     """
 
     __slots__ = (
@@ -69,12 +69,14 @@ class Journey:
         "order",
         "redundant",
         "scheduled",
+        "shared",
         "sleepers",
         "waiting",
     )
 
     order: HappensBefore
     scheduled: list[int]
+    shared: int
     sleepers: list[Sleepers]
     able: list[tuple[tuple[int, ...], bool]]
     redundant: bool

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.reversals import Reversals
-from simulator.exhaustive.tree import Node, insert, next_leaf
+from simulator.exhaustive.tree import Node, insert, leaves_to_run, next_leaf
 from simulator.exhaustive.walker import Walker
 from simulator.happens_before import Touched
 
@@ -25,22 +25,24 @@ NOTHING = Touched({})
 
 
 class Exploration:
-    """The search of one attempt. ``shared`` are how many steps the last run had in common with an earlier one."""
+    """The search of one attempt."""
 
     def __init__(self, walker: Walker, replayer: Replayer) -> None:
         self._walker = walker
         self._replayer = replayer
         self.root = Node(None, -1, NOTHING, None)
         self.leaf: Node | None = self.root
-        self.shared = 0
+
+    def go_on_with(self, root: Node) -> None:
+        """Take up a search that was left before its end."""
+        self.root = root
+        self.leaf = next(leaves_to_run(root), None)
 
     def journeys(self) -> Iterator[Journey]:
         """Make the runs one after the other. Each must be looked at before the next one is asked for."""
         while self.leaf is not None:
             leaf = self.leaf
-            errand = Errand(leaf)
-            journey = self._walker.make(errand)
-            self.shared = errand.first
+            journey = self._walker.make(Errand(leaf))
             self.leaf = next_leaf(self.take_in(leaf, journey))
             yield journey
 

@@ -86,14 +86,14 @@ class ClassJudge:
         self._final = [check for check in checks if getattr(check, "judged_at_end", False)]
         self.cuts = Cuts(replayer)
 
-    def judge(self, journey: Journey, shared: int) -> Finding | None:
-        """Judge the class that a run stands for, whose first ``shared`` scheduled steps an earlier run had too."""
+    def judge(self, journey: Journey) -> Finding | None:
+        """Judge the class that a run stands for."""
         invariant = self._wrong_in_run(journey)
         if invariant is not None:
             return Finding(invariant, journey.tasks)
         try:
             if self._instants or self._always or self._deaths:
-                self._judge_states(journey, shared)
+                self._judge_states(journey)
             self._judge_end(journey)
         except _Violated as found:
             positions = [*positions_in(found.by), *positions_in(found.cut & ~found.by)]
@@ -116,13 +116,13 @@ class ClassJudge:
                 return "agree"
         return None
 
-    def _judge_states(self, journey: Journey, shared: int) -> None:
+    def _judge_states(self, journey: Journey) -> None:
         milestones = Milestones(journey, self._world_size, self._carried.promised)
 
         def judge_state(cut: int, filesystem: Rewindable) -> int:
             return self._judge_state(journey, milestones, cut, filesystem)
 
-        for cut, by, left, before in self.cuts.visit(journey, shared, judge_state):
+        for cut, by, left, before in self.cuts.visit(journey, judge_state):
             lost = wrong_with(Seen(left or None), 0, before)
             if self._instants and lost is not None and self._counts(lost.invariant):
                 raise _Violated(lost.invariant, cut, by)

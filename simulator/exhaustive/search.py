@@ -8,16 +8,14 @@ from collections.abc import Iterator
 import msgspec
 
 from simulator.exhaustive.attempts import Start
-from simulator.exhaustive.errand import Journey
 from simulator.exhaustive.injections import Plan
-from simulator.exhaustive.judging import Finding, Instant
-from simulator.exhaustive.replayer import Rewindable
-from simulator.exhaustive.states import StateJudge, name_of_state
-from simulator.exhaustive.tree import part_left_of
+from simulator.exhaustive.judging import Finding
+from simulator.exhaustive.report import Report, StartKey
+from simulator.exhaustive.states import State, StateJudge
+from simulator.exhaustive.tree import Node, part_left_of
 from simulator.exhaustive.unit import Unit
 from simulator.experiment import Experiment
 from simulator.happens_before import NO_LOOKS, Looks
-from simulator.operations import Lock
 
 
 class Counts(msgspec.Struct):
@@ -42,93 +40,103 @@ class Proof(msgspec.Struct, frozen=True):
     finding: Finding
 
 
+class Job(msgspec.Struct, frozen=True):
+    """One unit of the search that is to be done: from which start (they are numbered), with which plan of errors."""
+
+    number: int
+    start: Start
+    plan: Plan
+
+
 class Search:
-    """One pass with what is known of looks at times. When ``wider`` says that more was looked at, it must be repeated.
+    """One pass, with what is known of looks at times. When ``wider`` differs from it, the pass must be repeated.
 
     ``proof`` is the first violation; ``reason`` says why a search that has come to its end is not complete all the
-    same.
+    same. ``waiting`` are the jobs to be done; the first of them is under way, with the tree ``root`` if it has begun.
     """
 
     def __init__(self, experiment: Experiment, looks: Looks = NO_LOOKS, preemptions: int | None = None) -> None:
-        self._experiment = experiment
-        self._preemptions = preemptions
+        self.experiment = experiment
+        self.preemptions = preemptions
         self.looks = looks
         self.wider = looks
-        self.states = StateJudge(experiment, looks)
         self.counts = Counts()
-        self.classes: set[int] = set()
         self.interleaved = False
         self.proof: Proof | None = None
         self.reason: str | None = None
-        self.unit: Unit | None = None
-        self._restarts = experiment.scenario.restarts
-        self._starts: set[tuple[object, ...]] = set()
-        self._plans: set[tuple[int, Plan]] = set()
-        self._waiting: deque[tuple[int, Start, Plan]] = deque()
-        self._number = 0
-        self._done = 0
-        self._add(Start.first(experiment), ())
+        self.classes: set[int] = set()
+        self.states: set[State] = set()
+        self.starts: set[StartKey] = set()
+        self.plans: set[tuple[int, Plan]] = set()
+        self.waiting: deque[Job] = deque()
+        self.roots: dict[tuple[int, Plan], Node] = {}
+        self.done = 0
+        self.leaf: Node | None = None
+        self.add(Job(0, Start.first(experiment), frozenset()))
 
-    def steps(self) -> Iterator[Counts]:
-        """Make one run after the other, and judge its class. Ends when all is explored, or at the first violation."""
-        while self._waiting and self.proof is None:
-            number, start, plan = self._waiting[0]
-            self._number = number
-            reached = self._reached if start.attempt < self._restarts else None
-            self.unit = Unit(self._experiment, start, plan, self.looks, self.states, reached, self._preemptions)
-            for journey in self.unit.exploration.journeys():
-                self._take_in(self.unit, journey)
-                yield self.counts
-                if self.proof is not None or self.wider != self.looks:
-                    return
-            self._waiting.popleft()
-            self._done += 1
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to do, or something was found that ends this pass."""
+        return not self.waiting or self.must_stop
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether a violation was found, or the pass must be repeated because more is looked at than was known."""
+        return self.proof is not None or self.wider != self.looks
 
     @property
     def fraction(self) -> float:
         """An estimate of the part of the search that is done."""
-        if self.unit is None:
-            return 0.0
-        units = self._done + max(1, len(self._waiting))
-        return (self._done + (part_left_of(self.unit.exploration.leaf) if self._waiting else 0.0)) / units
+        return 1.0 if not self.waiting else (self.done + part_left_of(self.leaf)) / (self.done + len(self.waiting))
 
-    def _take_in(self, unit: Unit, journey: Journey) -> None:
-        counts, injections = self.counts, unit.injections
+    def in_this_process(self) -> Iterator[Counts]:
+        """Make one run after the other. Can be left at any time, and taken up again."""
+        states = StateJudge(self.experiment, self.looks)
+        while not self.is_over:
+            job = self.waiting[0]
+            unit = Unit(self.experiment, job.start, job.plan, self.looks, states, self.preemptions)
+            unit.exploration.go_on_with(self.roots.setdefault((job.number, job.plan), unit.exploration.root))
+            for report in unit.reports():
+                self.leaf = unit.exploration.leaf
+                self.merge(job, report)
+                yield self.counts
+                if self.must_stop:
+                    return
+            self.finish(job)
+
+    def merge(self, job: Job, report: Report) -> None:
+        """Take in what a run of a job has brought."""
+        counts = self.counts
         counts.runs += 1
-        counts.operations += len(journey.order)
-        self.interleaved = self.interleaved or journey.interleaved
-        key = hash((self._number, journey.order.key(), tuple(sorted(injections.struck))))
+        counts.operations += report.operations
+        self.interleaved = self.interleaved or report.interleaved
+        key = hash((job.number, report.key, tuple(sorted(report.struck))))
         if key in self.classes:
             counts.redundant += 1
         self.classes.add(key)
         counts.classes = len(self.classes)
-        self.wider |= journey.looks
-        if self.wider != self.looks:
-            return
-        if journey.incomplete is not None:
-            self.reason = journey.incomplete
-        if unit.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
-            self.reason = "a rank that dies lets its file locks go, and what the others do then is not explored"
-        finding = unit.judge.judge(journey, unit.exploration.shared)
-        counts.states = len(self.states.judged)
-        self.wider |= Looks(self.states.times)
-        if finding is not None:
-            self.proof = Proof(unit.start, frozenset(injections.struck), finding)
-        for plan in injections.further(unit.start.errors):
-            self._add_plan(self._waiting[0][0], unit.start, plan)
+        self.states.update(report.states)
+        counts.states = len(self.states)
+        self.wider |= report.looks
+        self.reason = report.incomplete or self.reason
+        if report.finding is not None and self.proof is None:
+            self.proof = Proof(job.start, report.struck, report.finding)
+        for plan in report.plans:
+            self.add(Job(job.number, job.start, plan))
+        for name, start in report.starts:
+            if name not in self.starts:
+                self.starts.add(name)
+                self.add(Job(len(self.starts), start, frozenset()))
 
-    def _reached(self, unit: Unit, journey: Journey, instant: Instant, filesystem: Rewindable) -> None:
-        """The attempt can end here: the next one starts on what is left."""
-        state = self.states.timed(filesystem, name_of_state(filesystem, unit.start.attempt + 1))
-        for start in unit.start.after(journey, instant, unit.injections.struck):
-            self._add(start, (state, start.carried, start.kills, start.node_kills, start.errors))
+    def add(self, job: Job) -> None:
+        """One more thing to do, unless it is known."""
+        if (job.number, job.plan) not in self.plans:
+            self.plans.add((job.number, job.plan))
+            self.waiting.append(job)
 
-    def _add(self, start: Start, key: tuple[object, ...]) -> None:
-        if key not in self._starts:
-            self._starts.add(key)
-            self._add_plan(len(self._starts), start, frozenset())
-
-    def _add_plan(self, number: int, start: Start, plan: Plan) -> None:
-        if (number, plan) not in self._plans:
-            self._plans.add((number, plan))
-            self._waiting.append((number, start, plan))
+    def finish(self, job: Job) -> None:
+        """The job is done."""
+        self.waiting.remove(job)
+        self.roots.pop((job.number, job.plan), None)
+        self.leaf = None
+        self.done += 1

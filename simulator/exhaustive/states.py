@@ -33,6 +33,7 @@ class StateJudge:
         self._seen: dict[State, Seen] = {}
         self._said: dict[tuple[State, str, str], tuple[Violation | None, frozenset[Thing]]] = {}
         self.judged: set[State] = set()
+        self._new: list[State] = []
         self.times: frozenset[Thing] = frozenset()
 
     def look(self, filesystem: Rewindable, attempt: int) -> Seen:
@@ -77,9 +78,17 @@ class StateJudge:
         order = repr(_order_of(filesystem, self._looks.times)).encode("utf-8", "surrogatepass")
         return state ^ int.from_bytes(blake2b(order, digest_size=16).digest(), "little")
 
+    def take_new(self) -> list[State]:
+        """The states that were judged since this was last asked."""
+        new, self._new = self._new, []
+        return new
+
     def _note(self, state: State, timed: State, looked: frozenset[Thing]) -> None:
         times = times_of(looked)
-        self.judged.add(timed if times else state)
+        name = timed if times else state
+        if name not in self.judged:
+            self.judged.add(name)
+            self._new.append(name)
         self.times |= times
 
 

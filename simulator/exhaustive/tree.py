@@ -14,6 +14,7 @@ a time, and the search can be stopped and taken up again; made from left to righ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from simulator.happens_before import HappensBefore, Touched, conflicting
 from simulator.operations import Operation
@@ -167,7 +168,17 @@ class Continuation:
         return node
 
 
-def insert(node: Node, taken: Node, continuation: Continuation) -> Node | None:
+class Insertable(Protocol):
+    """What can be inserted into a tree; see ``Continuation``."""
+
+    @property
+    def is_empty(self) -> bool: ...
+    def weak_initial(self, task: int, what: Touched) -> int | None: ...
+    def consume(self, position: int) -> None: ...
+    def append_to(self, node: Node) -> Node: ...
+
+
+def insert(node: Node, taken: Node, continuation: Insertable) -> Node | None:
     """Make sure that ``continuation`` is explored after ``node`` (JACM 2017, definition 6.2 and the test before it).
 
     ``taken`` is the child of ``node`` on the path of the run that asks for it. Gives the new leaf, or None where the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 from simulator.exhaustive.attempts import Places, Start
 from simulator.exhaustive.bounded import BoundedExploration
@@ -11,17 +11,18 @@ from simulator.exhaustive.exploration import Exploration
 from simulator.exhaustive.injections import Injections, Plan
 from simulator.exhaustive.judging import ClassJudge, Instant
 from simulator.exhaustive.replayer import Rewindable
-from simulator.exhaustive.states import StateJudge
+from simulator.exhaustive.report import Report, StartKey
+from simulator.exhaustive.states import StateJudge, name_of_state
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
 from simulator.happens_before import Looks
+from simulator.operations import Lock
 
-Reached = Callable[["Unit", Journey, Instant, Rewindable], None]
-"""Called with each new state in which the attempt can end."""
+_LOCKS = "a rank that dies lets its file locks go, and what the others do then is not explored"
 
 
 class Unit:
-    """What explores and judges them. ``injections`` are those of the last run."""
+    """Explores and judges them. ``exploration`` holds what is still to be done."""
 
     def __init__(
         self,
@@ -30,31 +31,65 @@ class Unit:
         plan: Plan,
         looks: Looks,
         states: StateJudge,
-        reached: Reached | None,
         preemptions: int | None = None,
     ) -> None:
         scenario = experiment.scenario
         self.start = start
-        self.injections = Injections(scenario.faults.errors, plan, scenario.cluster.world_size)
+        self._looks = looks
+        self._states = states
+        self._injections = Injections(scenario.faults.errors, plan, scenario.cluster.world_size)
         bounded = preemptions is not None
-        walker = Walker(Places(experiment, start, self.injections).begin, looks, scenario.budgets, bounded)
+        walker = Walker(Places(experiment, start, self._injections).begin, looks, scenario.budgets, bounded)
         replayer = start.replayer(experiment)
         self.exploration: Exploration | BoundedExploration
         if preemptions is None:
             self.exploration = Exploration(walker, replayer)
         else:
             self.exploration = BoundedExploration(walker, preemptions)
-
-        def passed_on(journey: Journey, instant: Instant, filesystem: Rewindable) -> None:
-            if reached is not None:
-                reached(self, journey, instant, filesystem)
-
-        self.judge = ClassJudge(
+        self._starts: list[tuple[StartKey, Start]] = []
+        self._judge = ClassJudge(
             experiment,
             states,
             replayer,
             attempt=start.attempt,
             carried=start.carried,
             deaths=start.can_die,
-            reached=None if reached is None else passed_on,
+            reached=self._reached if start.attempt < scenario.restarts else None,
         )
+
+    def reports(self) -> Iterator[Report]:
+        """Make one run after the other, and judge its class, unless more is looked at than was known."""
+        for journey in self.exploration.journeys():
+            yield self._report(journey)
+
+    def _report(self, journey: Journey) -> Report:
+        injections = self._injections
+        report = Report(
+            key=journey.order.key(),
+            struck=frozenset(injections.struck),
+            operations=len(journey.order),
+            interleaved=journey.interleaved,
+            looks=journey.looks,
+            incomplete=journey.incomplete,
+            finding=None,
+            states=[],
+            starts=[],
+            plans=injections.further(self.start.errors),
+        )
+        if report.looks | self._looks != self._looks:
+            return report
+        if self.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
+            report.incomplete = report.incomplete or _LOCKS
+        report.finding = self._judge.judge(journey)
+        report.looks |= Looks(self._states.times)
+        report.states = self._states.take_new()
+        report.starts, self._starts = self._starts, []
+        return report
+
+    def _reached(self, journey: Journey, instant: Instant, filesystem: Rewindable) -> None:
+        """The attempt can end here: the next one starts on what is left."""
+        state = self._states.timed(filesystem, name_of_state(filesystem, self.start.attempt + 1))
+        for start in self.start.after(journey, instant, self._injections.struck):
+            carried = start.carried
+            key = (state, carried.promised, carried.restorable, start.kills, start.node_kills, start.errors)
+            self._starts.append((key, start))

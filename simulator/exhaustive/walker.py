@@ -82,6 +82,7 @@ class _Run:
         known = min(_common([self._order.steps[p].task for p in walker._scheduled], errand.tasks), errand.first)
         if known < len(walker._scheduled):
             self._order.take_back(walker._scheduled[known])
+        self._known = known
         self._scheduled = walker._scheduled = walker._scheduled[:known]
         self._forced = walker._forced = {position for position in walker._forced if position < len(self._order)}
 
@@ -226,6 +227,7 @@ class _Run:
         journey = Journey()
         journey.order = order
         journey.scheduled = self._scheduled
+        journey.shared = self._known
         journey.sleepers = sleepers
         journey.able = self._able_before
         journey.redundant = self._redundant

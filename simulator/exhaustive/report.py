@@ -1,0 +1,33 @@
+"""What is reported of one run of the search, so that reports of several processes can be put together."""
+
+from __future__ import annotations
+
+import msgspec
+
+from simulator.exhaustive.attempts import Start
+from simulator.exhaustive.injections import Plan
+from simulator.exhaustive.judging import Finding
+from simulator.exhaustive.states import State
+from simulator.happens_before import Looks
+
+StartKey = tuple[State, int, int, int, int, tuple[int, ...]]
+"""Names a start: the state, what is carried over, and the faults that are left."""
+
+
+class Report(msgspec.Struct):
+    """Of one run.
+
+    ``key`` names its class, ``struck`` is the plan of errors that came about. ``states`` are those that were judged for
+    the first time, ``looks`` all that was looked at. ``starts`` and ``plans`` are what is to be explored beside.
+    """
+
+    key: int
+    struck: Plan
+    operations: int
+    interleaved: bool
+    looks: Looks
+    incomplete: str | None
+    finding: Finding | None
+    states: list[State]
+    starts: list[tuple[StartKey, Start]]
+    plans: list[Plan]
