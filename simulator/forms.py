@@ -52,7 +52,7 @@ class WholeContent:
     def __init__(self, codec: Codec, padded: bool = False) -> None:
         self._codec = codec
         self._padded = padded
-        self._contents: dict[tuple[Stamp, int], bytes] = {}
+        self._contents: dict[Stamp | tuple[Stamp, int], bytes] = {}
         self._stamps: dict[tuple[str, bytes], Stamp] = {}
 
     def write(self, path: str, stamp: Stamp, size: int) -> None:
@@ -80,10 +80,11 @@ class WholeContent:
         return hashlib.blake2b(self._content(stamp, size), digest_size=16).hexdigest()
 
     def _content(self, stamp: Stamp, size: int) -> bytes:
-        key = (stamp, size if self._padded else 0)
+        key = (stamp, size) if self._padded else stamp
         content = self._contents.get(key)
         if content is None:
-            content = self._contents[key] = self._codec.encode(stamp).ljust(key[1])
+            content = self._codec.encode(stamp)
+            self._contents[key] = content = content.ljust(size) if self._padded else content
         return content
 
 

@@ -238,11 +238,15 @@ def _conditions(
     run: Run, attempt: int, planned: Mapping[Address, int], faults: Faults, choices: dict[Address, int]
 ) -> Conditions:
     """What the next attempt of a run begins under. It begins where the last one ended."""
+    last = run.attempts[-1] if run.attempts else None
+    start, last_change = (EPOCH, 0) if last is None else (last.ended, last.last_change)
     drawn = {
         (kind, who, n): value
         for (when, kind, who, n), value in planned.items()
         if when == attempt and kind in ("skew", "slow") and value
     }
+    if not drawn:
+        return Conditions(attempt, start, last_change)
     choices.update({(attempt, *address): value for address, value in drawn.items()})
     skews: dict[int, NodeClock] = {
         node: node_clock(
@@ -251,14 +255,8 @@ def _conditions(
         for kind, node, _ in drawn
         if kind == "skew"
     }
-    last = run.attempts[-1] if run.attempts else None
-    return Conditions(
-        attempt,
-        EPOCH if last is None else last.ended,
-        0 if last is None else last.last_change,
-        skews,
-        {rank: faults.slow_factor for kind, rank, _ in drawn if kind == "slow"},
-    )
+    slowdowns = {rank: faults.slow_factor for kind, rank, _ in drawn if kind == "slow"}
+    return Conditions(attempt, start, last_change, skews, slowdowns)
 
 
 def _attempt(

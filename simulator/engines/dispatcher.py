@@ -43,6 +43,39 @@ class Dispatcher:
     ``clock`` is that of the processes, too. Without ``charging`` every operation takes the same.
     """
 
+    __slots__ = (
+        "_clock",
+        "_executor",
+        "_fatal",
+        "_locked",
+        "_lockers",
+        "_meetings",
+        "_processes",
+        "_released",
+        "_runnable",
+        "_running",
+        "_tasks",
+        "_waiting",
+        "attempt",
+        "charging",
+        "endings",
+        "failed",
+        "filesystem",
+        "initial",
+        "late_looks",
+        "looks",
+        "mismatch",
+        "pending",
+        "ready",
+        "record_effects",
+        "resumed",
+        "saved",
+        "saves",
+        "steps",
+        "strike",
+        "world_size",
+    )
+
     def __init__(
         self,
         filesystem: Filesystem,
@@ -344,8 +377,9 @@ class Dispatcher:
             if process.dead:
                 return
         self._waiting[number] = operation
-        now = self._clock.times[task.clock]
-        released, mismatch = self._meetings.arrive(process.rank, (number, task.count), now, operation)
+        times, charging = self._clock.times, self.charging
+        arrival = (number, task.count)
+        released, mismatch = self._meetings.arrive(process.rank, arrival, times[task.clock], operation)
         if mismatch is not None:
             self.mismatch = mismatch
             return
@@ -353,16 +387,16 @@ class Dispatcher:
             member = self._tasks[release.task]
             waited = self._waiting.pop(release.task)
             latency = 0
-            if self.charging is None:
-                self._clock.wait_until(member.clock, release.time)
-            else:
-                latency = self.charging.wait(member, waited, release.time)
+            if charging is not None:
+                latency = charging.wait(member, waited, release.time)
+            elif times[member.clock] < release.time:
+                times[member.clock] = release.time
             if member.process.spawned or member.process.rank in self._lockers:
                 # It shares its memory with other tasks, or may let a lock go by ending: when it goes on is a choice.
                 self._released[release.task] = release
                 self._offer(member, waited)
             else:
-                self._clock.advance(member.clock, latency)
+                times[member.clock] += latency
                 self._resume(member, waited, release)
 
     def _tasks_of(self, process: SimulatedProcess) -> list[Task]:

@@ -135,8 +135,9 @@ class Judge:
                 return Violation("agree", f"the ranks resumed from different checkpoints: {said}")
         if self._verdicts is None and not self._always:
             return None
-        promised = self._saves.follow(engine.saves)
+        promised = len(engine.saves) != self._saves.seen
         if promised:
+            self._saves.follow(engine.saves)
             self._promised = max(self._promised, self._saves.everywhere)
         if not (self._instants or self._always) or (self._when is not None and not self._when(engine)):
             return None
@@ -199,23 +200,21 @@ class Judge:
 
 
 class _Saves:
-    """Follows the saves of an attempt; ``everywhere`` is the step that the last rank has saved, 0 if one has none.
+    """Follows the saves of an attempt, ``seen`` of them; ``everywhere`` is the step that the last rank has saved, or 0.
 
     A further save costs as much as there are different steps that the ranks have come to, however many ranks there are.
     """
 
     def __init__(self, world_size: int) -> None:
         self._world_size = world_size
-        self._seen = 0
+        self.seen = 0
         self._newest: dict[int, int] = {}
         self._ranks: dict[int, int] = {}
         self.everywhere = 0
 
-    def follow(self, saves: Sequence[Saved]) -> bool:
-        """Take note of further saves; says whether there were any."""
-        if len(saves) == self._seen:
-            return False
-        for saved in saves[self._seen :]:
+    def follow(self, saves: Sequence[Saved]) -> None:
+        """Take note of further saves."""
+        for saved in saves[self.seen :]:
             before = self._newest.get(saved.rank)
             if before is not None:
                 self._ranks[before] -= 1
@@ -223,10 +222,9 @@ class _Saves:
                     del self._ranks[before]
             self._newest[saved.rank] = saved.step
             self._ranks[saved.step] = self._ranks.get(saved.step, 0) + 1
-        self._seen = len(saves)
+        self.seen = len(saves)
         if len(self._newest) == self._world_size:
             self.everywhere = min(self._ranks)
-        return True
 
 
 def wrong_with(seen: Seen, promised: int, restorable: int, best: int | None = None) -> Violation | None:
