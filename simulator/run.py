@@ -279,12 +279,13 @@ def _attempt(
     scheduler.begin(attempt)
     if judge is not None:
         judge.begin()
-    last, position, after_kill, died = -1, 0, -1, False
+    last, after_kill, died, interleaved = -1, -1, False, False
     ready, steps = engine.ready, engine.steps
+    reviewed = min(_REVIEWED_AFTER, budgets.operations)
     try:
         engine.start()
-        run.violation = judge.observe(engine) if judge is not None else None
-        while ready and run.violation is None:
+        violation = judge.observe(engine) if judge is not None else None
+        while ready and violation is None:
             if strikes.killed:
                 if after_kill < 0:
                     if judge is not None:
@@ -297,33 +298,26 @@ def _attempt(
                 after_kill -= 1
             task = scheduler.choose(engine, last)
             if task != engine.default(last):
-                choices[attempt, "schedule", last, position] = task + 1
-            if len(ready) > 1:
-                run.interleaved = True
+                choices[attempt, "schedule", last, engine.position(last)] = task + 1
+            interleaved = interleaved or len(ready) > 1
             engine.grant(task)
-            last, position = task, engine.position(task)
+            last = task
             if judge is not None:
                 if strikes.killed:
                     judge.excused = True
-                run.violation = judge.observe(engine)
-            if len(steps) >= budgets.operations:
-                run.incomplete = f"operations: {budgets.operations} were carried out and the ranks had not ended"
-                break
-            if not len(steps) & 255:
-                if time.perf_counter() > deadline:
-                    run.incomplete = f"wall time: {budgets.wall_seconds} s passed and the ranks had not ended"
+                violation = judge.observe(engine)
+            if len(steps) >= reviewed:
+                run.incomplete = _used_up(engine, budgets, deadline, conditions.start)
+                if run.incomplete is not None:
                     break
-                if engine.latest() - conditions.start > budgets.virtual_seconds * SECOND:
-                    run.incomplete = (
-                        f"virtual time: {budgets.virtual_seconds:g} s passed on a rank's clock and the "
-                        "ranks had not ended"
-                    )
-                    break
+                reviewed = min(len(steps) + _REVIEWED_AFTER, budgets.operations)
         died = strikes.killed
-        if run.violation is None and run.incomplete is None and judge is not None:
+        if violation is None and run.incomplete is None and judge is not None:
             judge.excused = judge.excused or died
-            run.violation = judge.finish(engine, died=died)
+            violation = judge.finish(engine, died=died)
+        run.violation = violation
     finally:
+        run.interleaved = run.interleaved or interleaved
         times, ended, last_change = engine.times(), engine.latest(), engine.last_change()
         usage = None if engine.charging is None else engine.charging.usage
         endings = dict(engine.endings)
@@ -332,3 +326,18 @@ def _attempt(
         run.attempts.append(
             AttemptRecord(recorded, endings, died, strikes.struck, times, ended, last_change, list(engine.saves), usage)
         )
+
+
+_REVIEWED_AFTER = 256
+"""Steps between two looks at the budgets of time."""
+
+
+def _used_up(engine: Engine, budgets: Budgets, deadline: float, start: int) -> str | None:
+    """Which budget is used up, in words."""
+    if len(engine.steps) >= budgets.operations:
+        return f"operations: {budgets.operations} were carried out and the ranks had not ended"
+    if time.perf_counter() > deadline:
+        return f"wall time: {budgets.wall_seconds} s passed and the ranks had not ended"
+    if engine.latest() - start > budgets.virtual_seconds * SECOND:
+        return f"virtual time: {budgets.virtual_seconds:g} s passed on a rank's clock and the ranks had not ended"
+    return None

@@ -34,7 +34,7 @@ from simulator.operations import (
 _TICK = 1_000
 """What an operation takes when no costs are charged, in nanoseconds: time then only tells the order."""
 
-_FREES_LOCKS = frozenset({Close, Lock})
+_TOUCHES_LOCKS = frozenset({Close, Lock})
 
 
 class Dispatcher:
@@ -159,14 +159,14 @@ class Dispatcher:
                 return
         if self.record_effects:
             self._begin(actor)
-        if error is not None:
-            actor.effects.injected = True
+            actor.effects.injected = error is not None
+        kind = type(operation)
         if charging is not None:
             taken = charging.finish(actor)
         else:
-            taken = max(0, int(operation.seconds * 1e9)) if type(operation) is Sleep else _TICK
-            clock.advance(actor.clock, taken)
-        if error is None and type(operation) is not Sleep:
+            taken = _TICK if kind is not Sleep else max(0, int(operation.seconds * 1e9))  # type: ignore[attr-defined]
+            clock.times[actor.clock] += taken
+        if error is None and kind is not Sleep:
             try:
                 value = self.filesystem.perform(process.number, operation, clock.change(actor.clock))
             except WouldBlock:
@@ -174,7 +174,7 @@ class Dispatcher:
                     clock.advance(actor.clock, -taken)
                 self._lockers.add(process.rank)
                 self._park(actor, operation)
-                self._record(None)
+                self._settle()
                 return
             except ProcessDied as death:
                 self._lose(process, death)
@@ -183,17 +183,18 @@ class Dispatcher:
             except OSError as refusal:
                 # A traceback would hold on to frames, this one and those of the file system.
                 error = refusal.with_traceback(None)
-        if type(operation) is Lock:
-            self._lockers.add(process.rank)
         if charging is not None:
             charging.charge(actor, operation, taken, value, error is not None)
         self._note(actor, operation, value, error, actor.effects)
         actor.retried = False
-        if self._locked and type(operation) in _FREES_LOCKS:
-            self._unpark(clock.times[actor.clock])
+        if kind in _TOUCHES_LOCKS:
+            if kind is Lock:
+                self._lockers.add(process.rank)
+            if self._locked:
+                self._unpark(clock.times[actor.clock])
         # The rank raises an error of its own: a traceback on the one that is kept would keep the rank's frames alive,
         # and with them files that its code has let go of.
-        self._runnable.append((actor, value, None if error is None else error.errno))
+        self._go_on(actor, value, None if error is None else error.errno)
         self._settle()
 
     def kill(self, rank: int) -> None:
@@ -289,44 +290,51 @@ class Dispatcher:
     # -- inside -------------------------------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Run every runnable task to its next operation; collectives and joins may make further ones runnable."""
+        """Let every runnable task go on; collectives and joins may make further ones runnable."""
         runnable = self._runnable
         while runnable:
-            task, value, error = runnable.popleft()
-            if task.process.dead:
-                continue
-            task.process.running = task.clock
-            self._record(task)
-            try:
-                operation = task.run((value, error))
-            except ProcessDied as death:
-                self._lose(task.process, death)
-                continue
-            if self._fatal is not None:
-                raise self._fatal
-            if operation is None:
-                self._finish(task)
-            elif type(operation) is Collective:
-                self._arrive(task, operation)
-            elif type(operation) is Join:
-                self._join(task, operation)
-            else:
-                self._offer(task, operation)
-        self._record(None)
+            self._go_on(*runnable.popleft())
+        self._running = None
+        if self.record_effects:
+            self._record(None)
 
-    def _record(self, task: Task | None) -> None:
-        """What happens from now on is this task's doing."""
+    def _go_on(self, task: Task, value: Any, error: BaseException | int | None) -> None:
+        """Give a task the outcome of its operation, and run it to its next one."""
+        process = task.process
+        if process.dead:
+            return
+        process.running = task.clock
         self._running = task
         if self.record_effects:
-            self.filesystem.accesses = None if task is None else task.effects.accesses  # type: ignore[attr-defined]
+            self._record(task)
+        try:
+            operation = task.run((value, error))
+        except ProcessDied as death:
+            self._lose(process, death)
+            return
+        if self._fatal is not None:
+            raise self._fatal
+        if operation is None:
+            self._finish(task)
+        elif type(operation) is Collective:
+            self._arrive(task, operation)
+        elif type(operation) is Join:
+            self._join(task, operation)
+        else:
+            self._offer(task, operation)
+
+    def _record(self, task: Task | None) -> None:
+        """What the file system is asked from now on is this task's doing."""
+        self.filesystem.accesses = None if task is None else task.effects.accesses  # type: ignore[attr-defined]
 
     def _begin(self, task: Task, *after: tuple[int, int]) -> None:
-        """A step of the task begins."""
+        """A step of the task begins, and its effects are recorded."""
         task.effects = Effects(after=[*after])
         if task.origin is not None and not task.count:
             task.effects.after.append(task.origin)
         if task.process.spawned:
             task.effects.accesses.append((memory(task.process.rank), Mode.WRITE))
+        self._running = task
         self._record(task)
 
     def _finish(self, task: Task) -> None:
@@ -428,9 +436,12 @@ class Dispatcher:
 
     def _note(self, task: Task, operation: Operation, value: Any, error: OSError | None, effects: Effects) -> None:
         """The operation has been carried out: the task's next step."""
-        recorded = effects if self.record_effects else None
-        step = Step(task.number, task.rank, task.count, operation, value, error, task.site, recorded)
-        self.steps.append(step)
+        self.steps.append(
+            Step(
+                task.number, task.rank, task.count, operation, value, error, task.site,
+                effects if self.record_effects else None,
+            )
+        )  # fmt: skip
         task.count += 1
 
     def _park(self, task: Task, operation: Operation) -> None:
@@ -452,10 +463,10 @@ class Dispatcher:
 
     def _offer(self, task: Task, operation: Operation) -> None:
         """The task can be granted this operation from now on."""
-        number = task.number
-        if number not in self.pending:
+        number, pending = task.number, self.pending
+        if number not in pending:
             insort(self.ready, number)
-        self.pending[number] = operation
+        pending[number] = operation
         if self.charging is not None:
             self.charging.begin(task, operation)
 

@@ -171,7 +171,9 @@ def default_task(ready: Sequence[int], last: int, pending: Mapping[int, Operatio
 
     A task that is about to sleep lets the others go first, or a loop that polls would starve what it waits for.
     """
+    if pending is not None and last in pending and type(pending[last]) is not Sleep:
+        return last
     position = bisect_right(ready, last)
-    if position and ready[position - 1] == last and (pending is None or type(pending[last]) is not Sleep):
+    if pending is None and position and ready[position - 1] == last:
         return last
     return ready[position] if position < len(ready) else ready[0]
