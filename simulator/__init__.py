@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simulator.campaigns.certifying import certify
     from simulator.campaigns.confirming import Confirmation, confirm
     from simulator.campaigns.interface import explore
     from simulator.campaigns.replaying import replay
@@ -25,6 +26,7 @@ __all__ = [
     "Rank",
     "Result",
     "at_end",
+    "certify",
     "confirm",
     "explore",
     "replay",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _WHERE = {
+    "certify": "simulator.campaigns.certifying",
     "explore": "simulator.campaigns.interface",
     "replay": "simulator.campaigns.replaying",
     "run_as_rank": "simulator.campaigns.single_rank",

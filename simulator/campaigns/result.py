@@ -45,3 +45,5 @@ class Result(msgspec.Struct):
     reason: str | None = None
     """Why an incomplete verdict is incomplete."""
     lengths: list[int] = []
+    certificate: dict[str, Any] | None = None
+    """The figures of an exhaustive search."""

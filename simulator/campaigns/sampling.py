@@ -6,24 +6,18 @@ import time
 from collections.abc import Callable
 from random import Random
 
+from simulator.campaigns.determinism import check_same, events_of, undisturbed_run
 from simulator.campaigns.failure import failure_of
 from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.result import Result
-from simulator.engines.canonical import event_of
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
-from simulator.tape import Tape
-from simulator.trace import Event, digest_of
+from simulator.trace import digest_of
 
 Progress = Callable[[int, float], None]
 """Called now and then with the number of schedules so far and the seconds used."""
-
-
-def events_of(run: Run) -> list[list[Event]]:
-    """The canonical events of each attempt."""
-    return [[event_of(step) for step in attempt.steps] for attempt in run.attempts]
 
 
 def digest_of_run(run: Run) -> str:
@@ -48,7 +42,7 @@ def sample(
     """
     scenario = experiment.scenario
     started = time.perf_counter()
-    undisturbed = _twice(experiment, Tape(), None)
+    undisturbed = undisturbed_run(experiment)
     lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, undisturbed.attempts[0].steps, experiment.costs is not None)
     interleaved = undisturbed.interleaved
@@ -64,7 +58,7 @@ def sample(
         plan = sampled_faults(scenario, lengths, random)
         run = experiment.run(factory(random), plan)
         if done == 1:
-            _same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+            check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
         interleaved = interleaved or run.interleaved
         operations += run.operations
         incomplete = run.incomplete
@@ -101,27 +95,3 @@ def rank_lengths(run: Run, world_size: int) -> list[int]:
     for step in run.attempts[0].steps:
         lengths[step.rank] += 1
     return lengths
-
-
-def _twice(experiment: Experiment, tape: Tape, plan: Tape | None) -> Run:
-    experiment.rehearse(TapeReplay(tape))
-    first = experiment.run(TapeReplay(tape), plan)
-    second = experiment.run(TapeReplay(tape), plan)
-    _same(first, second, "the undisturbed tape")
-    return second
-
-
-def _same(first: Run, second: Run, what: str) -> None:
-    """Raise CannotDo, naming the first differing step, when two runs of one tape differ."""
-    for attempt, (a, b) in enumerate(zip(events_of(first), events_of(second), strict=False)):
-        for position, (x, y) in enumerate(zip(a, b, strict=False)):
-            if not x.same_as(y):
-                raise CannotDo(
-                    f"the code under test is not deterministic: two runs of {what} differ in attempt {attempt} at step "
-                    f"{position}: rank {x.rank} {x.kind} {x.arguments} then, rank {y.rank} {y.kind} {y.arguments} now"
-                )
-        if len(a) != len(b):
-            raise CannotDo(
-                f"the code under test is not deterministic: two runs of {what} have {len(a)} and {len(b)} "
-                f"operations in attempt {attempt}"
-            )

@@ -12,8 +12,6 @@ unsound, so many runs are of classes that were seen; they are counted as redunda
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from simulator.exhaustive.bits import positions_in
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.exploration import NOTHING, extend
@@ -35,16 +33,12 @@ class BoundedExploration:
         self.root = root
         self.leaf = next(leaves_to_run(root), None)
 
-    def journeys(self) -> Iterator[Journey]:
-        """Make the runs one after the other. Each must be looked at before the next one is asked for."""
-        while self.leaf is not None:
-            leaf = self.leaf
-            journey = self._walker.make(Errand(leaf, sleeping=False))
-            self.leaf = next_leaf(self.take_in(leaf, journey))
-            yield journey
+    def make(self, leaf: Node) -> Journey:
+        """Make the run of a leaf. Nothing is noted of it yet: if the search is left now, it will be made again."""
+        return self._walker.make(Errand(leaf, sleeping=False))
 
-    def take_in(self, leaf: Node, journey: Journey) -> Node:
-        """Note what the run of a leaf brought. Gives the path's end."""
+    def take_in(self, leaf: Node, journey: Journey) -> None:
+        """Note what the run of a leaf brought."""
         path = extend(leaf, journey)
         first = len(path) - len(journey.able)
         for node, (able, met) in zip(path[first:], journey.able, strict=True):
@@ -60,7 +54,7 @@ class BoundedExploration:
             positions = order.positions.get(held.task, [])
             past = order.before[positions[-1]] | 1 << positions[-1] if positions else 0
             self._try_earlier(journey, path, order.conflicts_of(held.what) & ~past, held.task)
-        return path[-1] if path else leaf
+        self.leaf = next_leaf(path[-1] if path else leaf)
 
     def _try_earlier(self, journey: Journey, path: list[Node], conflicts: int, task: int) -> None:
         """Let the task go before each of the steps that it conflicts with, and at the switches before them."""

@@ -8,22 +8,24 @@ from typing import Any
 import msgspec
 
 from simulator.exhaustive.code_under_test import digest_of_code
-from simulator.exhaustive.search import Counts
+from simulator.exhaustive.search import Search
 from simulator.experiment import Experiment
 
 
 class Certificate(msgspec.Struct, frozen=True):
     """The figures of an exhaustive search.
 
-    ``classes`` of interleavings are complete; ``executions`` were made for them, ``redundant`` of these for nothing.
-    ``states`` are the distinct ones that were judged. ``preemptions`` is the bound (None: there is none), ``faults``
-    the budget in words. ``digest`` names the scenario and the code under test. What lies outside the bounds and budgets
-    is not covered.
+    ``classes`` of interleavings are complete. ``executions`` were made in ``passes`` over them, the last of which made
+    ``redundant`` ones for nothing; there is more than one pass where times are compared that no run before had looked
+    at. ``states`` are the distinct ones that were judged. ``preemptions`` is the bound (None: there is none),
+    ``faults`` the budget in words. ``digest`` names the scenario and the code under test. What lies outside the bounds
+    and budgets is not covered.
     """
 
     classes: int
     executions: int
     redundant: int
+    passes: int
     states: int
     preemptions: int | None
     operations: int
@@ -41,12 +43,14 @@ class Certificate(msgspec.Struct, frozen=True):
         """How fast it went, exploring included."""
         return self.states / self.seconds if self.seconds > 0 else 0.0
 
-    def in_words(self) -> str:
-        """One line for people."""
-        bound = "no bound" if self.preemptions is None else f"at most {self.preemptions} preemptions"
+    def in_words(self, *, complete: bool) -> str:
+        """One line for people. Of a search that is not ``complete`` it does not say that it was exhaustive."""
+        bound = "no bound" if self.preemptions is None else f"bound of {_number(self.preemptions, 'preemption')}"
+        passes = f" in {self.passes} passes" if self.passes > 1 else ""
         return (
-            f"exhaustive: {self.classes:,} classes of interleavings, {self.states:,} states, {bound}{self.faults}; "
-            f"{self.executions:,} executions, {self.redundant:,} redundant, {self.classes_per_second:,.0f} classes/s"
+            f"{'exhaustive' if complete else 'not exhaustive'}: {_number(self.classes, 'class', 'classes')} of interleavings, "
+            f"{_number(self.states, 'state')}, {bound}{self.faults}; "
+            f"{_number(self.executions, 'execution')}{passes}, {self.redundant:,} redundant"
         )
 
     def table(self) -> dict[str, Any]:
@@ -59,20 +63,20 @@ class Certificate(msgspec.Struct, frozen=True):
         }
 
 
-def certificate_of(
-    experiment: Experiment, counts: Counts, preemptions: int | None, seconds: float, digest: str
-) -> Certificate:
+def certificate_of(search: Search, seconds: float) -> Certificate:
     """The figures as they are now."""
+    counts, earlier = search.counts, search.earlier
     return Certificate(
         classes=counts.classes,
-        executions=counts.runs,
+        executions=earlier.runs + counts.runs,
         redundant=counts.redundant,
+        passes=search.passes,
         states=counts.states,
-        preemptions=preemptions,
-        operations=counts.operations,
-        faults=experiment.faults_in_words(),
+        preemptions=search.preemptions,
+        operations=earlier.operations + counts.operations,
+        faults=search.experiment.faults_in_words(),
         seconds=seconds,
-        digest=digest,
+        digest=digest_of_scenario(search.experiment, search.preemptions),
     )
 
 
@@ -80,3 +84,7 @@ def digest_of_scenario(experiment: Experiment, preemptions: int | None) -> str:
     """Names what is certified: the scenario with its bounds, and the code under test."""
     told = msgspec.json.encode([experiment.described(), preemptions], order="sorted")
     return blake2b(told + digest_of_code(experiment).encode(), digest_size=16).hexdigest()
+
+
+def _number(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -12,8 +12,6 @@ got. Whether the class was new is then known from the run; if not, it is counted
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.reversals import Reversals
@@ -38,22 +36,18 @@ class Exploration:
         self.root = root
         self.leaf = next(leaves_to_run(root), None)
 
-    def journeys(self) -> Iterator[Journey]:
-        """Make the runs one after the other. Each must be looked at before the next one is asked for."""
-        while self.leaf is not None:
-            leaf = self.leaf
-            journey = self._walker.make(Errand(leaf))
-            self.leaf = next_leaf(self.take_in(leaf, journey))
-            yield journey
+    def make(self, leaf: Node) -> Journey:
+        """Make the run of a leaf. Nothing is noted of it yet: if the search is left now, it will be made again."""
+        return self._walker.make(Errand(leaf))
 
-    def take_in(self, leaf: Node, journey: Journey) -> Node:
-        """Note what the run of a leaf brought: its path, and what its races lead to. Gives the path's end."""
+    def take_in(self, leaf: Node, journey: Journey) -> None:
+        """Note what the run of a leaf brought: its path, and what its races lead to."""
         path = extend(leaf, journey)
         for number, continuation in Reversals(journey, self._replayer):
             taken = path[number]
             assert taken.parent is not None
             insert(taken.parent, taken, continuation)
-        return path[-1] if path else leaf
+        self.leaf = next_leaf(path[-1] if path else leaf)
 
 
 def extend(leaf: Node, journey: Journey) -> list[Node]:

@@ -55,7 +55,8 @@ class _Violated(Exception):
 class ClassJudge:
     """Judges the classes of one attempt from one start.
 
-    ``reached`` is called with each new state in which the attempt can end, while the file system is in it.
+    ``reached`` is called with each new state in which the attempt can end, while the file system is in it;
+    ``look_up`` before each state is judged.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class ClassJudge:
         carried: Carried | None = None,
         deaths: bool = False,
         reached: Callable[[Journey, Instant, Rewindable], None] | None = None,
+        look_up: Callable[[], None] = lambda: None,
     ) -> None:
         scenario = experiment.scenario
         self._experiment = experiment
@@ -77,6 +79,7 @@ class ClassJudge:
         self._carried = carried or Carried()
         self._deaths = deaths
         self._reached = reached
+        self._look_up = look_up
         self._world_size = scenario.cluster.world_size
         self._best = experiment.bound.best if experiment.bound is not None else None
         self._restarts = experiment.probe is not None
@@ -128,6 +131,7 @@ class ClassJudge:
                 raise _Violated(lost.invariant, cut, by)
 
     def _judge_state(self, journey: Journey, milestones: Milestones, cut: int, filesystem: Rewindable) -> int:
+        self._look_up()
         promised = milestones.promised(cut)
         step = self._judge_restart(cut, filesystem, promised) if self._restarts else 0
         returned = milestones.returned(cut)

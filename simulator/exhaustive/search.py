@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -52,7 +52,8 @@ class Search:
     """One pass, with what is known of looks at times. When ``wider`` differs from it, the pass must be repeated.
 
     ``proof`` is the first violation; ``reason`` says why a search that has come to its end is not complete all the
-    same. ``waiting`` are the jobs to be done; the first of them is under way, with the tree ``root`` if it has begun.
+    same. ``waiting`` are the jobs to be done; the first of them is under way. ``roots`` are the trees of those that
+    have begun. ``earlier`` is what passes before this one have done.
     """
 
     def __init__(self, experiment: Experiment, looks: Looks = NO_LOOKS, preemptions: int | None = None) -> None:
@@ -71,6 +72,8 @@ class Search:
         self.waiting: deque[Job] = deque()
         self.roots: dict[tuple[int, Plan], Node] = {}
         self.done = 0
+        self.passes = 1
+        self.earlier = Counts()
         self.leaf: Node | None = None
         self.add(Job(0, Start.first(experiment), frozenset()))
 
@@ -89,20 +92,33 @@ class Search:
         """An estimate of the part of the search that is done."""
         return 1.0 if not self.waiting else (self.done + part_left_of(self.leaf)) / (self.done + len(self.waiting))
 
-    def in_this_process(self) -> Iterator[Counts]:
-        """Make one run after the other. Can be left at any time, and taken up again."""
+    def again(self) -> Search:
+        """The next pass, with all that is known of looks by now."""
+        search = Search(self.experiment, self.wider, self.preemptions)
+        search.passes = self.passes + 1
+        before, now = self.earlier, self.counts
+        search.earlier = Counts(runs=before.runs + now.runs, operations=before.operations + now.operations)
+        search.interleaved = self.interleaved
+        return search
+
+    def in_this_process(self, look_up: Callable[[], None] = lambda: None) -> Iterator[Counts]:
+        """Make one run after the other. Can be left at any time, and taken up again.
+
+        ``look_up`` is called now and then, also within a run; what it raises leaves the search.
+        """
         states = StateJudge(self.experiment, self.looks)
         while not self.is_over:
             job = self.waiting[0]
-            unit = Unit(self.experiment, job.start, job.plan, self.looks, states, self.preemptions)
+            unit = Unit(self.experiment, job.start, job.plan, self.looks, states, self.preemptions, look_up)
             unit.exploration.go_on_with(self.roots.setdefault((job.number, job.plan), unit.exploration.root))
             for report in unit.reports():
                 self.leaf = unit.exploration.leaf
                 self.merge(job, report)
+                if self.leaf is None:
+                    self.finish(job)
                 yield self.counts
                 if self.must_stop:
                     return
-            self.finish(job)
 
     def merge(self, job: Job, report: Report) -> None:
         """Take in what a run of a job has brought."""

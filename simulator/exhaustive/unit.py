@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from simulator.exhaustive.attempts import Places, Start
 from simulator.exhaustive.bounded import BoundedExploration
@@ -22,7 +22,10 @@ _LOCKS = "a rank that dies lets its file locks go, and what the others do then i
 
 
 class Unit:
-    """Explores and judges them. ``exploration`` holds what is still to be done."""
+    """Explores and judges them. ``exploration`` holds what is still to be done.
+
+    ``look_up`` is called before each state is judged; what it raises breaks the run off.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Unit:
         looks: Looks,
         states: StateJudge,
         preemptions: int | None = None,
+        look_up: Callable[[], None] = lambda: None,
     ) -> None:
         scenario = experiment.scenario
         self.start = start
@@ -55,12 +59,21 @@ class Unit:
             carried=start.carried,
             deaths=start.can_die,
             reached=self._reached if start.attempt < scenario.restarts else None,
+            look_up=look_up,
         )
 
     def reports(self) -> Iterator[Report]:
-        """Make one run after the other, and judge its class, unless more is looked at than was known."""
-        for journey in self.exploration.journeys():
-            yield self._report(journey)
+        """Make one run after the other, and judge its class, unless more is looked at than was known.
+
+        A run is noted in the tree once it is judged: if a judgement is broken off, nothing is lost.
+        """
+        exploration = self.exploration
+        while exploration.leaf is not None:
+            leaf = exploration.leaf
+            journey = exploration.make(leaf)
+            report = self._report(journey)
+            exploration.take_in(leaf, journey)
+            yield report
 
     def _report(self, journey: Journey) -> Report:
         injections = self._injections

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from simulator.engines.interface import Engine, default_task
+from simulator.engines.watchdog import watchdog
 from simulator.errors import CannotDo
 from simulator.exhaustive.errand import Errand, Held, Journey
 from simulator.exhaustive.polling import Poll, poll_of
@@ -55,12 +56,13 @@ class Walker:
         self._forced: set[int] = set()
 
     def make(self, errand: Errand) -> Journey:
-        """Make one run. Raises CannotDo when the code under test is not deterministic, or not supported."""
+        """Make one run. Raises CannotDo when the code under test is not deterministic, or not supported, or stuck."""
         enabled = gc.isenabled()
         gc.disable()
         engine, filesystem = self._begin()
         try:
-            return _Run(self, engine, filesystem, errand).journey()
+            with watchdog(self._budgets.wall_seconds):
+                return _Run(self, engine, filesystem, errand).journey()
         finally:
             engine.close()
             if enabled:

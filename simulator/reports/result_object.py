@@ -27,6 +27,7 @@ def result_object(result: Result, trace: Path | None, confirmation: Confirmation
         "coverage",
         "reason",
         "scenario",
+        "certificate",
     )
     table: dict[str, Any] = {"version": _version(), "format": FORMAT_VERSION}
     table |= {field: getattr(result, field) for field in fields}

@@ -1,0 +1,158 @@
+"""Certify a scenario: every class of its interleavings, or the first violation that one of them has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from simulator.boundary import installed
+from simulator.campaigns.determinism import undisturbed_run
+from simulator.campaigns.failure import failure_of
+from simulator.campaigns.interface import Programs, experiment_of
+from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.sampling import rank_lengths
+from simulator.campaigns.stopping import Stopped, Stopping
+from simulator.engines.watchdog import Stuck
+from simulator.errors import CannotDo, UsageError
+from simulator.exhaustive.certificate import certificate_of
+from simulator.exhaustive.following import Following
+from simulator.exhaustive.search import Proof, Search
+from simulator.experiment import Experiment
+from simulator.faults import Faults
+from simulator.run import Run
+from simulator.scenario import Scenario
+
+Progress = Callable[[int, float, float], None]
+"""Called after each run with the number of classes, an estimate of the part that is done, and the seconds used."""
+
+
+def certify(
+    programs: Programs | Scenario,
+    *,
+    nodes: int | None = None,
+    ranks_per_node: int | None = None,
+    filesystem: str = "shared",
+    pick: Callable[[Path], Path | None] | None = None,
+    invariants: Sequence[Callable[..., Any]] = (),
+    faults: Faults | None = None,
+    restarts: int = 0,
+    preemptions: int | None = None,
+    max_classes: int | None = None,
+    seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Explore every class of interleavings of a program (run once a rank), or of one program a rank, or of a scenario.
+
+    The verdict is ``certified``, ``violated`` or ``incomplete``; ``classes`` were explored, ``schedules`` run for them,
+    ``blocked`` of which were for nothing. ``preemptions`` bounds how often a rank is interrupted that could have gone
+    on; ``max_classes`` and ``seconds`` stop early, which is ``incomplete``.
+
+    Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
+    when nothing could interleave, or the code is not deterministic or does what the search cannot order.
+    """
+    for name, value in (("preemptions", preemptions), ("max_classes", max_classes)):
+        if value is not None and value < (name == "max_classes"):
+            raise UsageError(f"{name}: must be at least {int(name == 'max_classes')}, is {value}")
+    experiment = experiment_of(
+        programs,
+        nodes=nodes,
+        ranks_per_node=ranks_per_node,
+        filesystem=filesystem,
+        faults=faults,
+        restarts=restarts,
+        pick=pick,
+        invariants=invariants,
+    )
+    _check_budget(experiment)
+    started = time.perf_counter()
+    stopping = Stopping(started, seconds, max_classes)
+    with installed():
+        undisturbed = undisturbed_run(experiment)
+        search = Search(experiment, preemptions=preemptions)
+        reason = undisturbed.incomplete
+        if reason is None:
+            search, reason = _explored(search, stopping, progress)
+        searched = time.perf_counter() - started
+        failure = _failure(experiment, search, undisturbed)
+    return _result(search, reason, failure, undisturbed, searched)
+
+
+def _check_budget(experiment: Experiment) -> None:
+    """Raise UsageError for what the search would not branch over."""
+    faults = experiment.scenario.faults
+    for field in ("slow_ranks", "clock_skew", "clock_drift"):
+        if getattr(faults, field):
+            raise UsageError(f"faults.{field}: exhaustive search cannot go through all clocks; explore samples them")
+    if experiment.costs is not None:
+        raise UsageError(
+            "costs.profile: with costs the order of modification times is not that of the operations, which exhaustive "
+            "search cannot go through; explore samples it"
+        )
+
+
+def _explored(search: Search, stopping: Stopping, progress: Progress | None) -> tuple[Search, str | None]:
+    """Search to the end of the last pass, or until it must stop; gives the pass under way, and why it stopped."""
+    try:
+        while True:
+            for counts in search.in_this_process(stopping.look_up):
+                if progress is not None:
+                    progress(counts.classes, search.fraction, time.perf_counter() - stopping.started)
+                if not search.is_over:
+                    stopping.look_at(counts.classes)
+            if search.proof is not None or search.wider == search.looks:
+                return search, None
+            search = search.again()
+    except (Stopped, Stuck) as stop:
+        return search, str(stop)
+
+
+def _failure(experiment: Experiment, search: Search, undisturbed: Run) -> Failure | None:
+    """The violation that was found, minimised and explained."""
+    failing = undisturbed
+    if search.proof is not None:
+        failing = _run_of(experiment, search.proof)
+        if failing.violation is None:
+            raise CannotDo(
+                f"the search found a violation of {search.proof.finding.invariant} that a run of its schedule does not "
+                "have: this is a fault of ckptrace and says nothing about the code under test"
+            )
+    if failing.violation is None:
+        return None
+    return failure_of(experiment, failing, search.earlier.runs + search.counts.runs)
+
+
+def _run_of(experiment: Experiment, proof: Proof) -> Run:
+    """The run that the search says is violated."""
+    schedules = [*(past.schedule for past in proof.start.pasts), proof.finding.schedule]
+    return experiment.run(Following(schedules), proof.start.tape(sorted(proof.plan)))
+
+
+def _result(search: Search, reason: str | None, failure: Failure | None, undisturbed: Run, seconds: float) -> Result:
+    experiment = search.experiment
+    reason = reason or search.reason
+    if failure is None and reason is None and not search.interleaved:
+        raise CannotDo(
+            "nothing was interleaved: at no point could two ranks go on, so there is nothing to certify "
+            f"({undisturbed.operations} operations, {experiment.scenario.cluster.world_size} ranks)"
+        )
+    certificate = certificate_of(search, seconds)
+    verdict = "violated" if failure is not None else "incomplete" if reason is not None else "certified"
+    return Result(
+        verdict=verdict,
+        schedules=certificate.executions,
+        seconds=seconds,
+        seed=0,
+        scenario=experiment.described(),
+        classes=certificate.classes,
+        blocked=certificate.redundant,
+        states=certificate.states,
+        operations=certificate.operations,
+        failure=failure,
+        digest=failure.trace.digest if failure is not None else certificate.digest,
+        coverage=certificate.in_words(complete=verdict == "certified"),
+        reason=reason if failure is None else None,
+        lengths=rank_lengths(undisturbed, experiment.scenario.cluster.world_size),
+        certificate=certificate.table(),
+    )
