@@ -48,7 +48,7 @@ class Certificate(msgspec.Struct, frozen=True):
         bound = "no bound" if self.preemptions is None else f"bound of {_number(self.preemptions, 'preemption')}"
         passes = f" in {self.passes} passes" if self.passes > 1 else ""
         return (
-            f"{'exhaustive' if complete else 'not exhaustive'}: {_number(self.classes, 'class', 'classes')} of interleavings, "
+            f"{'' if complete else 'not '}exhaustive: {_number(self.classes, 'class', 'classes')} of interleavings, "
             f"{_number(self.states, 'state')}, {bound}{self.faults}; "
             f"{_number(self.executions, 'execution')}{passes}, {self.redundant:,} redundant"
         )
