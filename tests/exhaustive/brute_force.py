@@ -27,6 +27,8 @@ class Found:
         self.outcomes: set[Outcome] = set()
         self.states: set[int] = set()
         self.runs = 0
+        self.preempted: dict[int, int] = {}
+        """The fewest preemptions with which a class can be had."""
 
 
 def all_interleavings(begin: Callable[[], tuple[Engine, Any]], limit: int, runs: int = 5000) -> Found:
@@ -34,13 +36,15 @@ def all_interleavings(begin: Callable[[], tuple[Engine, Any]], limit: int, runs:
     looks = NO_LOOKS
     while True:
         found, seen = Found(), NO_LOOKS
-        for engine, filesystem in _runs(begin, limit, found.states):
+        for engine, filesystem, preemptions in _runs(begin, limit, found.states):
             found.runs += 1
             if found.runs > runs:
                 raise TooLong
             times = (thing for step in engine.steps for thing in times_in(step.effects.accesses))
             seen |= Looks(frozenset(times), frozenset(engine.late_looks))
-            found.classes.add(HappensBefore(engine.steps, looks).key())
+            key = HappensBefore(engine.steps, looks).key()
+            found.classes.add(key)
+            found.preempted[key] = min(preemptions, found.preempted.get(key, preemptions))
             waiting = {*engine.waiting(), *(task % engine.world_size for task in engine.ready)}
             found.outcomes.add(outcome(engine.endings, waiting, filesystem.digest()))
         if seen == looks:
@@ -54,23 +58,29 @@ def outcome(endings: dict[int, Any], waiting: Iterable[int], digest: int) -> Out
     return said, tuple(sorted(waiting)), digest
 
 
-def _runs(begin: Callable[[], tuple[Engine, Any]], limit: int, states: set[int]) -> Iterator[tuple[Engine, Any]]:
+def _runs(begin: Callable[[], tuple[Engine, Any]], limit: int, states: set[int]) -> Iterator[tuple[Engine, Any, int]]:
+    """All runs, each with the number of its preemptions."""
     choices: list[list[int]] = []
     while True:
         engine, filesystem = begin()
         engine.record_effects = True
         engine.start()
         states.add(filesystem.digest())
-        depth = 0
+        depth, preemptions, last, position = 0, 0, -1, 0
         while ready := _able(engine, filesystem):
             if len(engine.steps) > limit:
                 raise TooLong
             if depth == len(choices):
                 choices.append(ready)
-            engine.grant(choices[depth][0])
+            task = choices[depth][0]
+            # Whoever has met others in a collective since its step is not interrupted.
+            met = any(step.task == last for step in engine.steps[position + 1 :])
+            preemptions += last in ready and task != last and not met
+            last, position = task, len(engine.steps)
+            engine.grant(task)
             depth += 1
             states.add(filesystem.digest())
-        yield engine, filesystem
+        yield engine, filesystem, preemptions
         engine.close()
         while choices and len(choices[-1]) == 1:
             choices.pop()
