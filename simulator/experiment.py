@@ -14,17 +14,19 @@ from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Engine, Program
 from simulator.engines.programs import RankPrograms
-from simulator.errors import UsageError
+from simulator.errors import CannotDo, UsageError
 from simulator.filesystems import Filesystem
 from simulator.filesystems.profiles import by_profile
 from simulator.invariants import Judge
 from simulator.invariants.judge import Check, Verdicts
 from simulator.invariants.learning import Learner
-from simulator.invariants.restart import FunctionProbe, StrategyProbe
+from simulator.invariants.plain import FunctionProbe, written
+from simulator.invariants.restart import StrategyProbe
 from simulator.invariants.violation import NAMES
 from simulator.job import training_program
 from simulator.run import Run, Scheduler, execute
 from simulator.scenario import CostChoice, Scenario
+from simulator.schedulers.last_first import LastRankFirst
 from simulator.tape import Tape
 from simulator.workload import BoundWorkload
 
@@ -115,11 +117,35 @@ class Experiment:
             return
         probe, world_size = self.probe, self.scenario.cluster.world_size
 
-        def judge_by(filesystem: Filesystem) -> Learner | None:
-            return Learner(filesystem, probe, world_size) if isinstance(probe, FunctionProbe) else None
+        learners: list[Learner] = []
 
-        self.run(scheduler, judge_by=judge_by)
+        def judge_by(filesystem: Filesystem) -> Learner | None:
+            if isinstance(probe, FunctionProbe):
+                learners.append(Learner(filesystem, probe, world_size))
+            return learners[-1] if learners else None
+
+        run = self.run(scheduler, judge_by=judge_by)
         self._rehearsed = True
+        if isinstance(probe, FunctionProbe):
+            ended = all(ending.error is None for ending in run.attempts[0].endings.values()) if run.attempts else False
+            if learners[0].nothing_to_judge and ended and run.incomplete is None:
+                raise CannotDo(
+                    "pick gave nothing in the undisturbed run, neither when rank.saved(step) had been called on every "
+                    "rank nor at the end, so no checkpoint could be judged"
+                )
+            probe.content_is_fixed = self._writes_the_same(run)
+
+    def _writes_the_same(self, undisturbed: Run) -> bool:
+        """Whether each rank writes the same in another order of the ranks, and in a later attempt of the job."""
+        world_size = self.scenario.cluster.world_size
+        expected = written(undisturbed.attempts[0].steps, world_size)
+        for later in (False, True):
+            run = self.run(LastRankFirst(), judge_by=lambda _: None, restarts=0, first_attempt=int(later))
+            found = written(run.attempts[0].steps, world_size)
+            # A run may end early, by a race; what was written until then must be the same.
+            if any(a[: len(b)] != b[: len(a)] for a, b in zip(expected, found, strict=True)):
+                return False
+        return True
 
     def described(self) -> dict[str, Any]:
         """The scenario as plain data, for results and traces."""
@@ -153,12 +179,19 @@ class Experiment:
         *,
         detail: bool = False,
         judge_by: Callable[[Filesystem], Any] | None = None,
+        restarts: int | None = None,
+        first_attempt: int = 0,
     ) -> Run:
-        """One run on the model in this process. The boundary must be installed."""
+        """One run on the model in this process. The boundary must be installed.
+
+        ``restarts`` overrides the scenario's; ``first_attempt`` is the number that the ranks see in the first one.
+        """
         filesystem = self.filesystem()
         scenario = self.scenario
 
         def factory(filesystem: Filesystem, conditions: Conditions) -> Engine:
+            if first_attempt:
+                conditions = msgspec.structs.replace(conditions, attempt=conditions.attempt + first_attempt)
             return self.engine(filesystem, conditions, detail=detail)
 
         return execute(
@@ -169,7 +202,7 @@ class Experiment:
             plan=plan,
             faults=scenario.faults,
             ranks_per_node=scenario.cluster.ranks_per_node,
-            restarts=scenario.restarts,
+            restarts=scenario.restarts if restarts is None else restarts,
             budgets=scenario.budgets,
         )
 

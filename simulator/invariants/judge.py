@@ -236,6 +236,8 @@ def wrong_with(seen: Seen, promised: int, restorable: int, best: int | None = No
     if seen.problem is not None:
         return seen.problem
     step = seen.step
+    if seen.unknown:
+        return None  # It resumes from something; whether that is old or new, nothing tells.
     if step is None and restorable:
         return Violation(
             "keep",

@@ -25,6 +25,7 @@ from simulator.workload import BoundWorkload
 class Seen(msgspec.Struct, frozen=True):
     """What a restart would do: resume from ``step`` (None: start from nothing), or run into ``problem``.
 
+    ``unknown`` says that it would resume from something whose step nothing tells; then ``step`` is None, too.
     ``looked`` are the times and link counts that were read on the way. ``whole`` are the steps of which every file is
     there, whether a restart would take them or not; looked for only where a workload has a best step.
     """
@@ -33,6 +34,7 @@ class Seen(msgspec.Struct, frozen=True):
     problem: Violation | None = None
     looked: frozenset[Thing] = frozenset()
     whole: frozenset[int] = frozenset()
+    unknown: bool = False
 
 
 class Probe(Protocol):
@@ -66,7 +68,8 @@ class StrategyProbe:
         )
         problem, step = self._assess(result.endings, result.waiting)
         whole = self._whole(filesystem, attempt) if self._bound.best is not None else frozenset()
-        return Seen(step, problem, result.looked, whole)
+        unknown = step is None and any(ending.value is not None for ending in result.endings.values())
+        return Seen(step, problem, result.looked, whole, unknown)
 
     def _whole(self, filesystem: Filesystem, attempt: int) -> frozenset[int]:
         """The steps of which every file of a checkpoint is somewhere in the tree, whole."""
@@ -142,53 +145,3 @@ class StrategyProbe:
             said = ", ".join(f"rank {rank}: {pick[0] if pick else 'nothing'}" for rank, pick in sorted(picks.items()))
             return Violation("agree", f"the ranks of a restart would resume from different checkpoints: {said}"), None
         return None, steps.pop() if steps else None
-
-
-class FunctionProbe:
-    """Runs ``pick(root)`` of a plain program. What belongs to a whole checkpoint is learned from an undisturbed run.
-
-    ``expected`` maps the name of a checkpoint to the files that it held when every rank had said that its save
-    returned, in the run that nothing disturbed; a name that is not there is not judged for completeness.
-    """
-
-    def __init__(self, pick: Callable[[Path], Path | None], *, nodes: int, world_size: int, root: str) -> None:
-        self._pick = pick
-        self._nodes = nodes
-        self._world_size = world_size
-        self._root = root
-        self.expected: dict[str, frozenset[str]] = {}
-
-    def look(self, filesystem: Filesystem, attempt: int) -> Seen:
-        """Judge ``complete`` of what would be picked."""
-        result = glance(filesystem, self._resume, nodes=1, world_size=1, root=self._root, attempt=attempt + 1)
-        ending = result.endings.get(0)
-        if ending is None or ending.error is not None:
-            error = ending.error if ending is not None else None
-            text = "it waits" if error is None else text_of(error, self._root)
-            return Seen(None, Violation("complete", f"a restart fails in pick: {text}"), result.looked)
-        if ending.value is None:
-            return Seen(None, None, result.looked)
-        name, files = ending.value
-        missing = sorted(self.expected.get(name, frozenset()) - files)
-        problem = None
-        if missing:
-            problem = Violation("complete", f"a restart picks {name}, which lacks {', '.join(missing)}")
-        return Seen(step_of(Path(name)), problem, result.looked)
-
-    def learn(self, filesystem: Filesystem, attempt: int) -> None:
-        """Take what would be picked now as whole."""
-        ending = glance(filesystem, self._resume, nodes=1, world_size=1, root=self._root, attempt=attempt + 1).endings[
-            0
-        ]
-        if ending.value is not None:
-            name, files = ending.value
-            self.expected[name] = files
-
-    def _resume(self, rank: Rank) -> tuple[str, frozenset[str]] | None:
-        checkpoint = self._pick(rank.root)
-        if checkpoint is None:
-            return None
-        path = Path(checkpoint)
-        if path.is_file():
-            return path.name, frozenset()
-        return path.name, frozenset(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
