@@ -9,7 +9,14 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from simulator.errors import UsageError
-from simulator.operations import Operation, paths_of
+from simulator.operations import LOCAL, Collective, Join, Operation, Sleep, paths_of
+
+FALLIBLE = frozenset(
+    kind.__name__.lower()
+    for kind in Operation.__subclasses__()
+    if kind not in LOCAL and kind not in (Collective, Join, Sleep)
+)
+"""Names of the operations that an error rule can strike: all that touch a file system."""
 
 
 class ErrorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +76,10 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise UsageError(f"faults.{field}: must be a finite number, not negative, is {getattr(self, field)}")
         for rule in self.errors:
             rule.number()
+            if rule.operation not in FALLIBLE:
+                raise UsageError(
+                    f"faults.errors: unknown operation {rule.operation!r}; there are {', '.join(sorted(FALLIBLE))}"
+                )
 
     def __bool__(self) -> bool:
         return self != Faults()

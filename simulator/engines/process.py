@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Any, Protocol
 
 from simulator.clock import SECOND, Clock
-from simulator.engines.frames import SIMULATOR
+from simulator.engines.frames import SIMULATOR, is_under_test
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, Escape
 from simulator.filesystems import Attributes
 from simulator.operations import Operation
-
-_STANDARD = tuple({str(Path(os.__file__).resolve().parent) + os.sep, "<frozen "})
-_PACKAGES = os.sep + "site-packages" + os.sep
 
 
 class Journal(Protocol):
@@ -187,7 +183,7 @@ class SimulatedProcess:
 
     def stuck(self, where: str) -> None:
         """The wall time is used up while this rank runs at ``file:line``."""
-        text = f"rank {self.rank} did no operation for the rest of the wall time, at {where}"
+        text = f"the wall time is used up; rank {self.rank} was at {where}"
         self._host.journal.abort(Stuck(text))
 
     def escaped(self, call: str) -> None:
@@ -226,10 +222,9 @@ def source_site() -> str | None:
     fallback = None
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(SIMULATOR):
-            if not name.startswith(_STANDARD) and _PACKAGES not in name:
-                return f"{name}:{frame.f_lineno}"
-            if fallback is None:
-                fallback = f"{name}:{frame.f_lineno}"
+        if is_under_test(name):
+            return f"{name}:{frame.f_lineno}"
+        if fallback is None and not name.startswith(SIMULATOR):
+            fallback = f"{name}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
     return fallback

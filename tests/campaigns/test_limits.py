@@ -11,7 +11,7 @@ import pytest
 import simulator
 from simulator.errors import CannotDo, Escape, UsageError
 from simulator.rank import Rank
-from simulator.scenario import Budgets, Scenario
+from simulator.scenario import Budgets, Cluster, Scenario, StrategyChoice
 
 
 def test_a_program_in_which_nothing_can_interleave_is_an_error() -> None:
@@ -72,8 +72,16 @@ def test_a_rank_that_computes_for_ever_is_incomplete_and_named() -> None:
     result = simulator.explore(_plain(program, Budgets(wall_seconds=0.2)), schedules=3)
     assert result.verdict == "incomplete"
     assert result.reason is not None
-    assert "rank 1 did no operation" in result.reason
+    assert "the wall time is used up; rank 1 was at" in result.reason
     assert "test_limits.py" in result.reason
+
+
+def test_a_budget_that_ends_the_undisturbed_run_is_not_taken_for_chance() -> None:
+    scenario = Scenario(
+        cluster=Cluster(16, 4), strategy=StrategyChoice("staged-barrier"), budgets=Budgets(wall_seconds=0.2)
+    )
+    result = simulator.explore(scenario, schedules=3)
+    assert (result.verdict, result.schedules) == ("incomplete", 1)
 
 
 @pytest.mark.parametrize("maker", [0, 1])
@@ -103,6 +111,7 @@ def test_polling_ends_when_what_it_waits_for_comes_whatever_the_scheduler(maker:
         ({"faults": simulator.Faults(kills=-1)}, "faults.kills"),
         ({"faults": simulator.Faults(power_losses=1)}, "faults.power_losses"),
         ({"faults": simulator.Faults(errors=(simulator.ErrorRule("write", "ENOSUCH"),))}, "ENOSUCH"),
+        ({"faults": simulator.Faults(errors=(simulator.ErrorRule("wrte", "ENOSPC"),))}, "unknown operation 'wrte'"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict, named: str) -> None:  # type: ignore[type-arg]
