@@ -132,7 +132,7 @@ def test_a_rank_that_computes_for_ever_ends_the_run_as_incomplete(engine: str) -
 
     found = run(engine, [program], seconds=0.2)
     assert found.violation is None
-    assert "rank 0 did no operation for the rest of the wall time, at " in str(found.incomplete)
+    assert "the wall time is used up; rank 0 was at " in str(found.incomplete)
     assert "test_processes.py" in str(found.incomplete)
 
 
