@@ -1,4 +1,4 @@
-"""What the README shows is true: its scenario loads, its example fails as it says, its fields are those of ``--json``."""
+"""What the README shows is true: its scenario loads, and its racy save fails and replays as it says."""
 
 from __future__ import annotations
 
