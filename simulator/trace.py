@@ -53,12 +53,16 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class AttemptTrace(msgspec.Struct, frozen=True):
-    """One attempt of the job: its events in order, what struck (position, text), how each rank ended."""
+    """One attempt of the job: its events in order, what struck (position, text), how each rank ended.
+
+    ``sites`` is ``file:line`` of the code under test where a rank raised.
+    """
 
     events: list[Event]
     faults: list[tuple[int, str]] = []
     endings: dict[int, str] = {}
     seconds: list[float] = []
+    sites: dict[int, str] = {}
 
 
 class Verdict(msgspec.Struct, frozen=True):

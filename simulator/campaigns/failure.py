@@ -40,6 +40,7 @@ def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None =
             [event_of(step) for step in record.steps],
             record.faults,
             {rank: _ended(ending) for rank, ending in record.endings.items()},
+            sites={rank: ending.site for rank, ending in record.endings.items() if ending.site is not None},
         )
         for record in run.attempts
     ]

@@ -344,7 +344,7 @@ class Dispatcher:
         rank = process.rank
         if task.number == rank:
             task.effects.finished.append(rank)
-            self.endings[rank] = Ending(rank, task.value, task.error)
+            self.endings[rank] = Ending(rank, task.value, task.error, site=task.raised_at)
             if task.error is not None:
                 self.failed.append(rank)
         # A process ends when the last of its threads does, not before.

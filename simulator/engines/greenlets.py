@@ -88,7 +88,10 @@ class GreenletExecutor:
                 else:
                     task.error = raised
                 # Its frames hold files that the code has let go of: they close now, in this rank's name.
-                without_frames(raised)
+                site = without_frames(raised)
+                # What a background task raised, and its waiter after it, comes from where the first of them raised.
+                alike = (each.raised_at for each in self._bodies if each.error is raised and each is not task)
+                task.raised_at = next(alike, site)
             finally:
                 task.finished = True
                 CURRENT.caller = None

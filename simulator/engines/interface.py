@@ -65,12 +65,13 @@ class Saved(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How a rank ended: it returned a value, raised an exception, or was killed."""
+    """How a rank ended: it returned a value, raised an exception (``site`` is where, ``file:line``), or was killed."""
 
     rank: int
     value: Any = None
     error: BaseException | None = None
     killed: bool = False
+    site: str | None = None
 
 
 class Engine(Protocol):

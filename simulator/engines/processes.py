@@ -178,7 +178,7 @@ class _ProcessExecutor:
             operation: Operation = what
             return operation
         if what is not None:
-            value, error = what
+            value, error, task.raised_at = what
             task.value = None if value is None else pickle.loads(value)
             task.error = None if error is None else unpacked(error)
         return None

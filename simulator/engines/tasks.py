@@ -21,9 +21,9 @@ class Task:
     """One thread of control of a rank.
 
     ``run`` gives it an outcome and lets it run to its next operation, which it returns; None when the task has ended,
-    with ``value`` or ``error`` set. ``clock`` is its number among the clocks. ``refused`` counts grants that a file
-    lock turned down. ``effects`` is where it is recorded what its code does now. ``origin`` says which task started it,
-    after how many steps.
+    with ``value``, or ``error`` and ``raised_at`` (its source line) set. ``clock`` is its number among the clocks.
+    ``refused`` counts grants that a file lock turned down. ``effects`` is where it is recorded what its code does now.
+    ``origin`` says which task started it, after how many steps.
     """
 
     __slots__ = (
@@ -36,6 +36,7 @@ class Task:
         "number",
         "origin",
         "process",
+        "raised_at",
         "rank",
         "refused",
         "retried",
@@ -59,6 +60,7 @@ class Task:
         self.finished = False
         self.value: Any = None
         self.error: BaseException | None = None
+        self.raised_at: str | None = None
         self.joiners: list[Task] = []
         self.site: str | None = None
 

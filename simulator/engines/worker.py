@@ -210,7 +210,7 @@ class _Worker:
         return value, unpacked(error) if isinstance(error, SentError) else error
 
     @staticmethod
-    def _ending(task: Task) -> tuple[bytes | None, SentError | None]:
+    def _ending(task: Task) -> tuple[bytes | None, SentError | None, str | None]:
         if task.error is not None:
-            return None, packed(task.error)
-        return sendable(task.value), None
+            return None, packed(task.error), task.raised_at
+        return sendable(task.value), None, None

@@ -54,6 +54,8 @@ class Reason(msgspec.Struct, frozen=True):
     invariant: str
     meaning: str
     message: str
+    site: str | None
+    """Where the rank raised, ``path/to/file.py:12``, if one did."""
     cited: tuple[Cited, ...]
     sentences: tuple[str, ...]
     marks: Mapping[tuple[int, int], str]
@@ -69,10 +71,19 @@ def reason_of(trace: Trace) -> Reason:
         invariant=verdict.invariant if verdict is not None else "",
         meaning=MEANING.get(verdict.invariant, "an invariant of your own does not hold") if verdict is not None else "",
         message=verdict.message if verdict is not None else "",
+        site=raised_at(trace),
         cited=cited,
         sentences=tuple(_sentences(trace, cited)),
         marks=marks,
     )
+
+
+def raised_at(trace: Trace) -> str | None:
+    """``file:line`` of the code under test that raised what the verdict is about."""
+    verdict = trace.verdict
+    if verdict is None or verdict.invariant != "no-error" or verdict.rank is None or not trace.attempts:
+        return None
+    return trace.attempts[-1].sites.get(verdict.rank)
 
 
 def _marks(trace: Trace) -> Marks:

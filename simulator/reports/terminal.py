@@ -107,7 +107,8 @@ def _violated(reason: Reason) -> Text:
 
 def _print_reason(console: Console, reason: Reason) -> None:
     console.print()
-    for line in _wrapped(console, reason.message, ""):
+    place = f", at {source_line(reason.site)}" if reason.site else ""
+    for line in _wrapped(console, reason.message + place, ""):
         console.print(line)
     console.print()
     for one in reason.cited:
@@ -178,8 +179,13 @@ def _described(row: Row, room: int, glyphs: Glyphs) -> Text:
         return Text(_cut(f"{glyphs.more} {row.said}", room, glyphs), style="bright_black italic")
     if isinstance(row, Heading):
         return Text(_cut(row.said, room, glyphs), style="bold")
-    said = f"rank {row.rank} {row.said}" if isinstance(row, Ended) else row.said
-    return Text(_cut(said, room, glyphs), style="bold red")
+    if not isinstance(row, Ended):
+        return Text(_cut(row.said, room, glyphs), style="bold red")
+    text = Text(_cut(f"rank {row.rank} {row.said}", room, glyphs), style="bold red")
+    site = source_line(row.site)
+    if site and len(text.plain) + 2 + len(site) <= room:
+        text.append(site.rjust(room - len(text.plain)), style="not bold bright_black")
+    return text
 
 
 def _operation(row: Operation, room: int, glyphs: Glyphs) -> Text:

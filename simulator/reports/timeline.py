@@ -60,12 +60,13 @@ class Strike(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """A rank raised."""
+    """A rank raised, at ``site`` (``file:line``) where that is known."""
 
     attempt: int
     rank: int
     said: str
     alive: frozenset[int]
+    site: str | None = None
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -94,7 +95,12 @@ class Fold(msgspec.Struct, frozen=True):
 
 Row: TypeAlias = Operation | Meeting | Strike | Ended | Heading | Fold
 
+_OF_NO_OPERATION = frozenset({"no-hang", "no-leak"})
+"""Invariants that are violated by what did not happen."""
+
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
+
+_DESCRIPTOR = re.compile(r"fd\d+")
 
 Marks: TypeAlias = Mapping[tuple[int, int], str]
 """(attempt, position of the event in it) -> the letter by which a text names that operation."""
@@ -136,10 +142,12 @@ class _Attempt:
         self._events = attempt.events
         self._faults = sorted(attempt.faults)
         self._endings = attempt.endings
+        self._sites = attempt.sites
         self._steps_before = steps_before
         self._marks = marks
         self._chosen = {(task, n) for a, kind, task, n, _ in trace.tape if a == number and kind == "schedule"}
         self._last_of = {event.rank: position for position, event in enumerate(attempt.events)}
+        """The position of each rank's last event; a rank without one that has ended did so before all others."""
         self._alive = frozenset(ranks_of(trace))
         self._failing = _failing_position(trace, number)
         self._narrator = Narrator()
@@ -149,6 +157,8 @@ class _Attempt:
     def rows(self) -> Iterator[Row]:
         faults = list(self._faults)
         position = 0
+        for rank in sorted(self._endings.keys() - self._last_of.keys()):
+            yield from self._ended(rank, 0)
         while position < len(self._events):
             while faults and faults[0][0] <= position:
                 yield self._strike(faults.pop(0)[1])
@@ -224,27 +234,30 @@ class _Attempt:
     def _ended(self, rank: int, position: int) -> Iterator[Row]:
         """A rank's lane ends after its last operation; why, is a row of its own where the rank raised."""
         ending = self._endings.get(rank, "killed")
-        if self._last_of[rank] >= position or rank not in self._alive or ending == "killed":
+        if self._last_of.get(rank, -1) >= position or rank not in self._alive or ending == "killed":
             return
         if ending != "returned":
             verdict = self._trace.verdict
             told = verdict is not None and verdict.rank == rank and verdict.message.endswith(ending)
-            yield Ended(self._number, rank, ending.partition(":")[0] if told else ending, self._alive)
+            said = ending.partition(":")[0] if told else ending
+            yield Ended(self._number, rank, said, self._alive, self._sites.get(rank))
         self._alive = self._alive - {rank}
 
 
 def _failing_position(trace: Trace, number: int) -> int | None:
-    """The event at which the verdict fell: the one whose error a rank raised, else the last one."""
+    """The event at which the verdict fell, if it fell at one.
+
+    For a rank that raised that is the operation whose error it raised: an exception that no operation gave is the doing
+    of none. Else it is the last one, after which what a restart would find was not right any more.
+    """
     verdict = trace.verdict
-    if verdict is None or number != len(trace.attempts) - 1:
+    if verdict is None or number != len(trace.attempts) - 1 or verdict.invariant in _OF_NO_OPERATION:
         return None
     events = trace.attempts[number].events
-    if verdict.invariant != "no-error" or verdict.rank is None:
+    if verdict.invariant != "no-error":
         return len(events) - 1 if events and at_an_instant(trace) else None
-    own = [position for position, event in enumerate(events) if event.rank == verdict.rank]
-    refused = [position for position in own if events[position].error is not None]
-    raised = [position for position in refused if _is_about(verdict.message, events[position])]
-    return max(raised or own, default=None)
+    own = (position for position, event in enumerate(events) if event.rank == verdict.rank)
+    return max((position for position in own if _is_about(verdict.message, events[position])), default=None)
 
 
 def at_an_instant(trace: Trace) -> bool:
@@ -253,11 +266,18 @@ def at_an_instant(trace: Trace) -> bool:
 
 
 def _is_about(message: str, event: Event) -> bool:
-    """Whether an exception's text is about this refused operation: its errno, and the last part of one of its paths."""
+    """Whether an exception's text is about this refused operation: its errno, and the last part of one of its paths.
+
+    What fails on a descriptor, a write say, gives an exception that names no path.
+    """
     number = _ERRNO.search(message)
     if number is None or event.error is None:
         return False
     said = errno.errorcode.get(int(number.group(1)))
     alike = {said} | ({"ENOTEMPTY", "EEXIST"} if said in ("ENOTEMPTY", "EEXIST") else set())
+    if event.error not in alike:
+        return False
+    if event.arguments and _DESCRIPTOR.fullmatch(str(event.arguments[0])) and "'" not in message[number.end() :]:
+        return True
     names = [str(argument).rpartition("/")[2] for argument in event.arguments[:2] if isinstance(argument, str)]
-    return event.error in alike and any(name and name in message for name in names)
+    return any(name and name in message for name in names)

@@ -21,6 +21,7 @@ def trace_object(trace: Trace, path: Path) -> dict[str, Any]:
         "invariant": verdict.invariant if verdict is not None else None,
         "rank": verdict.rank if verdict is not None else None,
         "error": verdict.message if verdict is not None else None,
+        "site": reason.site,
         "signature": verdict.signature if verdict is not None else None,
         "reason": [*(f"{one.letter}: {one.text}" for one in reason.cited), *reason.sentences],
         "digest": trace.digest,
@@ -50,5 +51,5 @@ def _row(row: Row) -> dict[str, Any] | None:
     if isinstance(row, Strike):
         return {"attempt": row.attempt, "fault": row.said, "ranks": list(row.ranks)}
     if isinstance(row, Ended):
-        return {"attempt": row.attempt, "rank": row.rank, "ended": row.said}
+        return {"attempt": row.attempt, "rank": row.rank, "ended": row.said, "site": row.site}
     return None

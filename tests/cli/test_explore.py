@@ -134,3 +134,18 @@ def test_the_same_seed_gives_the_same_failure(ckptrace: Command) -> None:
     assert first["digest"] == second["digest"]
     assert first["failure"]["schedule"] == second["failure"]["schedule"]
     assert first["seed"] == 5
+
+
+def test_the_line_that_raised_is_told_everywhere(ckptrace: Command) -> None:
+    ckptrace.write("job.py", "import os\ndef job(rank):\n    os.mkdir(str(rank.index))\n    {}['step']\n")
+    called = ckptrace("explore", "--program", "job.py:job", "--json", "found.json")
+    assert "raised KeyError: 'step', at job.py:4" in called.out
+    assert not any(line.startswith("!") for line in called.out.splitlines())
+    site = msgspec.json.decode((ckptrace.directory / "found.json").read_bytes())["failure"]["site"]
+    assert site == f"{ckptrace.directory}/job.py:4"
+    [trace] = ckptrace.traces()
+    shown = ckptrace("show", trace, "--json", "-").json
+    assert shown["site"] == site
+    assert [row["site"] for row in shown["schedule"] if "ended" in row] == [site]
+    ckptrace("show", trace, "--html", "page.html")
+    assert "job.py:4</span>" in (ckptrace.directory / "page.html").read_text()

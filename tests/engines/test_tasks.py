@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sys
 import time
@@ -244,3 +245,22 @@ def test_directories_of_tests_are_removed() -> None:
     with empty_directory() as directory:
         (directory / "sub").mkdir(mode=0)
     assert not directory.exists()
+
+
+@every_engine
+def test_the_line_that_raised_is_kept_whoever_raised_it(engine: str) -> None:
+    first = sys._getframe().f_lineno + 3
+
+    def program(rank: Rank) -> None:
+        os.rmdir(rank.root / "nothing") if rank.index == 0 else json.loads("{")
+
+    def waits(rank: Rank) -> None:
+        def work() -> None:
+            os.stat(rank.root)
+            raise KeyError(rank.index)
+
+        rank.background(work).wait()
+
+    found = run(engine, [program, program, waits]).attempts[0].endings
+    lines = [first, first, first + 5]
+    assert [found[rank].site for rank in range(3)] == [f"{__file__}:{line}" for line in lines]

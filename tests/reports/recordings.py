@@ -59,10 +59,11 @@ class Recording:
         """A fault, at this point."""
         self._faults.append((len(self._events), said))
 
-    def end(self, endings: dict[int, str] | None = None) -> None:
-        """The attempt is over; ranks that ``endings`` does not name returned."""
+    def end(self, endings: dict[int, str] | None = None, line: int | None = None) -> None:
+        """The attempt is over; ranks that ``endings`` does not name returned. ``line`` is where those raised."""
         said = dict.fromkeys(range(self.world_size), "returned") | (endings or {})
-        self.attempts.append(AttemptTrace(self._events, self._faults, said))
+        sites = {} if line is None else dict.fromkeys(endings or {}, f"{SITE}:{line}")
+        self.attempts.append(AttemptTrace(self._events, self._faults, said, sites=sites))
         self._events, self._faults, self._counts = [], [], {}
 
     def trace(

@@ -140,3 +140,52 @@ def test_ranks_and_nodes_follow_from_the_cluster() -> None:
     trace = second_rename_fails(4)
     assert ranks_of(trace) == list(range(8))
     assert [node_of(trace, rank) for rank in (0, 3, 4, 7)] == [0, 0, 1, 1]
+
+
+def failed(job: Recording, error: str) -> list[str]:
+    """The calls that are marked when rank 0 ends with that error."""
+    job.end({0: f"raised {error}"})
+    rows = rows_of(job.trace(Verdict("no-error", f"rank 0 raised {error}", 0)))
+    return [row.phrase.call for row in of_kind(rows, Operation) if row.mark]
+
+
+def test_an_exception_that_no_operation_gave_marks_none() -> None:
+    job = Recording(2)
+    job.do(0, "stat", "checkpoint-1", False, None, error="ENOENT")
+    job.write_file(0, "checkpoint-1")
+    assert failed(job, "KeyError: 'step'") == []
+
+
+def test_the_write_that_failed_is_marked_not_the_close_after_it() -> None:
+    job = Recording(2)
+    job.do(0, "open", "a", 0o101, 0o666, None, result="fd3")
+    job.do(0, "write", "fd3", "1 bytes abc", None, error="ENOSPC")
+    job.do(0, "close", "fd3")
+    assert failed(job, "OSError: [Errno 28] No space left on device") == ["write"]
+
+
+def test_a_descriptor_that_failed_is_not_blamed_for_an_error_about_a_path() -> None:
+    job = Recording(2)
+    job.do(0, "write", "fd3", "1 bytes abc", None, error="ENOSPC")
+    job.do(0, "mkdir", "b", 0o777, None, error="ENOSPC")
+    job.do(0, "mkdir", "c", 0o777, None, error="ENOSPC")
+    assert failed(job, "OSError: [Errno 28] No space left on device: '/b'") == ["mkdir"]
+
+
+def test_a_rank_that_raised_before_it_did_anything_ends_at_the_top() -> None:
+    job = Recording(3)
+    job.do(0, "mkdir", "a", 0o777, None)
+    job.do(2, "mkdir", "b", 0o777, None)
+    job.end({1: "raised ValueError: no"}, line=7)
+    first, *rest = rows_of(job.trace(Verdict("no-error", "rank 1 raised ValueError: no", 1)))
+    assert isinstance(first, Ended)
+    assert (first.rank, first.said, first.site) == (1, "raised ValueError", "/home/me/job/save.py:7")
+    assert of_kind(rest, Operation)[0].alive == {0, 2}
+
+
+def test_a_job_that_hangs_marks_no_operation() -> None:
+    job = Recording(2)
+    job.do(0, "mkdir", "a", 0o777, None)
+    job.end()
+    rows = rows_of(job.trace(Verdict("no-hang", "the job cannot end: rank 1 in barrier", 1)))
+    assert [row.mark for row in of_kind(rows, Operation)] == [""]

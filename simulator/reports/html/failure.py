@@ -10,6 +10,7 @@ from simulator.reports.html.markup import Content, Markup, element
 from simulator.reports.html.page import page
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.setting import setting, subject
+from simulator.reports.wording import source_line
 from simulator.trace import Trace
 
 
@@ -38,12 +39,18 @@ def failure_section(trace: Trace, reason: Reason | None = None, *, most: int = M
     reason = reason or reason_of(trace)
     return element(
         "section",
-        element("p", reason.message, class_="message") if reason.message else None,
+        element("p", reason.message, _place(reason), class_="message") if reason.message else None,
         _pair(reason),
         [element("p", sentence) for sentence in reason.sentences],
         lanes(trace, reason, most=most),
         class_="failure",
     )
+
+
+def _place(reason: Reason) -> Content:
+    if reason.site is None:
+        return None
+    return [", at ", element("span", source_line(reason.site), title=reason.site)]
 
 
 def _pair(reason: Reason) -> Content:

@@ -94,8 +94,11 @@ def _cells(row: Row, columns: dict[int, int]) -> list[Content]:
         said = f"{row.said} of {len(row.ranks)} ranks"
         return [_mark(""), _step(str(row.step)), _graph(row, columns), element("span", said, class_="what")]
     assert isinstance(row, Strike | Ended)
-    said = f"rank {row.rank} {row.said}" if isinstance(row, Ended) else row.said
-    return [_mark(""), _step(""), _graph(row, columns), element("span", said, class_="what")]
+    if isinstance(row, Ended):
+        place = element("span", source_line(row.site), class_="site", title=row.site) if row.site else None
+        said = element("span", f"rank {row.rank} {row.said}", class_="what")
+        return [_mark(""), _step(""), _graph(row, columns), said, place]
+    return [_mark(""), _step(""), _graph(row, columns), element("span", row.said, class_="what")]
 
 
 def _phrase(row: Operation) -> Markup:
