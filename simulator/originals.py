@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import fcntl
+import functools
 import io
 import os
 import random
@@ -43,6 +44,9 @@ RANDOM: dict[str, Callable[..., Any]] = {
     if getattr(getattr(random, name), "__self__", None) is getattr(random, "_inst", object())
 }
 """The module-level functions of ``random``, which are bound methods of one hidden generator."""
+
+strerror = functools.cache(os.strerror)
+"""Remembers the messages: the C library decodes its text anew each time, as long as it takes to make an OSError."""
 
 open_file = builtins.open
 FileIO = io.FileIO

@@ -145,8 +145,11 @@ class Rank:
         return self.process.perform(Collective(name, members.ranks, members.identity, copied(value), source))
 
 
+_IMMUTABLE = (int, float, str, bytes)
+
+
 def copied(value: Any) -> Any:
     """A value as another process would get it. Raises what ``copy.deepcopy`` raises for a value that has no copy."""
-    if value is None or isinstance(value, int | float | str | bytes):
+    if value is None or isinstance(value, _IMMUTABLE):
         return value
     return copy.deepcopy(value)

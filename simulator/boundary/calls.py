@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeAlias
 from simulator.boundary.caller import Caller
 from simulator.errors import Escape
 from simulator.operations import Operation, Seek
+from simulator.originals import strerror
 
 Simulated: TypeAlias = Callable[..., Any]
 """What is called in place of a function while a rank runs: the caller, then the function's own arguments."""
@@ -36,8 +37,8 @@ def require_open(caller: Caller, fd: int) -> None:
 def error_of(number: int, path: Any = None) -> OSError:
     """The OSError of an errno, for calls that fail without an operation."""
     if path is None:
-        return OSError(number, os.strerror(number))
-    return OSError(number, os.strerror(number), path if isinstance(path, int) else os.fspath(path))
+        return OSError(number, strerror(number))
+    return OSError(number, strerror(number), path if isinstance(path, int) else os.fspath(path))
 
 
 def refuse(caller: Caller, call: str) -> NoReturn:

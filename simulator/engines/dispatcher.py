@@ -139,16 +139,12 @@ class Dispatcher:
     def grant(self, task: int) -> None:
         """Carry out the task's pending operation and run it to its next one."""
         actor = self._tasks[task]
+        if task in self._released:
+            self._leave(actor)
+            return
         operation = self.pending[task]
         process = actor.process
         clock, charging = self._clock, self.charging
-        if task in self._released:
-            if charging is not None:
-                charging.finish(actor)
-            self._forget(task)
-            self._resume(actor, operation, self._released.pop(task))
-            self._settle()
-            return
         value: Any = None
         error: OSError | None = None
         if self.strike is not None and not actor.retried:
@@ -186,8 +182,8 @@ class Dispatcher:
         if charging is not None:
             charging.charge(actor, operation, taken, value, error is not None)
         self._note(actor, operation, value, error, actor.effects)
-        actor.retried = False
         if kind in _TOUCHES_LOCKS:
+            actor.retried = False
             if kind is Lock:
                 self._lockers.add(process.rank)
             if self._locked:
@@ -195,7 +191,8 @@ class Dispatcher:
         # The rank raises an error of its own: a traceback on the one that is kept would keep the rank's frames alive,
         # and with them files that its code has let go of.
         self._go_on(actor, value, None if error is None else error.errno)
-        self._settle()
+        if self._runnable:
+            self._settle()
 
     def kill(self, rank: int) -> None:
         """The rank dies now: its tasks touch nothing any more, its descriptors close."""
@@ -294,7 +291,6 @@ class Dispatcher:
         runnable = self._runnable
         while runnable:
             self._go_on(*runnable.popleft())
-        self._running = None
         if self.record_effects:
             self._record(None)
 
@@ -307,9 +303,11 @@ class Dispatcher:
         self._running = task
         if self.record_effects:
             self._record(task)
+        run = task.run
         try:
-            operation = task.run((value, error))
+            operation = run((value, error))
         except ProcessDied as death:
+            self._running = None
             self._lose(process, death)
             return
         if self._fatal is not None:
@@ -322,6 +320,9 @@ class Dispatcher:
             self._join(task, operation)
         else:
             self._offer(task, operation)
+        self._running = None
+        if self.record_effects:
+            self._record(None)
 
     def _record(self, task: Task | None) -> None:
         """What the file system is asked from now on is this task's doing."""
@@ -419,6 +420,15 @@ class Dispatcher:
         else:
             self._waiting[task.number] = operation
             awaited.joiners.append(task)
+
+    def _leave(self, task: Task) -> None:
+        """The task is granted to go on from a collective that it was released from."""
+        if self.charging is not None:
+            self.charging.finish(task)
+        operation = self.pending[task.number]
+        self._forget(task.number)
+        self._resume(task, operation, self._released.pop(task.number))
+        self._settle()
 
     def _resume(self, task: Task, operation: Operation, release: Release) -> None:
         """Let a task go on from a collective."""

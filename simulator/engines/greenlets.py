@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from os import SEEK_END, strerror
+from os import SEEK_END
 from typing import Any, Protocol
 
 from greenlet import getcurrent, greenlet
@@ -27,6 +27,7 @@ from simulator.engines.tasks import Outcome, Task
 from simulator.errors import RankKilled
 from simulator.filesystems import Filesystem
 from simulator.operations import LOCAL, Collective, Join, Lock, Operation, Seek, Sleep
+from simulator.originals import strerror
 
 
 class Owner(Journal, Protocol):
@@ -69,6 +70,7 @@ class GreenletExecutor:
         detail: bool = False,
     ) -> None:
         self._hub = getcurrent()
+        self._give = self._hub.switch
         self._perform_local = perform_local
         self._viewer = viewer
         self._detail = detail
@@ -129,7 +131,7 @@ class GreenletExecutor:
                     task.site = process.site
         CURRENT.caller = None
         try:
-            value, error = self._hub.switch(operation)
+            value, error = self._give(operation)
         finally:
             CURRENT.caller = process
         if error is None:

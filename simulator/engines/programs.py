@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,13 @@ class RankPrograms(msgspec.Struct, frozen=True):
             index=process.rank,
             nodes=self.nodes,
             ranks_per_node=process.ranks_per_node,
-            root=Path(self.root),
+            root=_path(self.root),
             attempt=process.attempt,
             fresh_state=self.fresh_states(process.rank) if self.fresh_states is not None else None,
         )
         program = self.programs[process.rank]
         return lambda: program(rank)
+
+
+_path = lru_cache(Path)
+"""All ranks share one path to the root: what a path knows of itself, such as its text, is worked out once."""

@@ -6,12 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.errors import UsageError
-
-
-def _posix() -> Any:
-    from simulator.filesystems.posix.model import PosixModel
-
-    return PosixModel()
+from simulator.filesystems.posix.model import PosixModel
 
 
 def _pyfakefs() -> Any:
@@ -20,7 +15,7 @@ def _pyfakefs() -> Any:
     return PyfakefsFilesystem()
 
 
-_PROFILES: dict[str, Callable[[], Any]] = {"local": _posix, "shared": _posix, "pyfakefs": _pyfakefs}
+_PROFILES: dict[str, Callable[[], Any]] = {"local": PosixModel, "shared": PosixModel, "pyfakefs": _pyfakefs}
 
 
 def by_profile(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import strerror
+from simulator.originals import strerror
 
 
 def failure(code: int) -> OSError:

@@ -64,17 +64,23 @@ def start_of(tree: Tree, rank: int, path: str, at: int | None) -> Inode:
 def lookup(tree: Tree, rank: int, path: str, at: int | None, follow: bool) -> Inode:
     """The inode that a path leads to. Raises ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EBADF."""
     parsed = parse(path)
-    start = start_of(tree, rank, path, at)
+    start = tree.root if at is None else start_of(tree, rank, path, at)
     if tree.accesses is None and parsed.names is not None:
-        inode = start
+        if not parsed.names:
+            return start
+        entries = start.entries
         try:
-            for name in parsed.names:
-                inode = inode.entries[name]
+            for name in parsed.directories:
+                entries = entries[name].entries
         except KeyError:
             pass
         else:
-            if inode.entries is not NO_ENTRIES or not (parsed.slash or (follow and inode.text is not None)):
-                return inode
+            found = entries.get(parsed.last)
+            if found is None:
+                if entries is not NO_ENTRIES:
+                    raise failure(errno.ENOENT)
+            elif found.entries is not NO_ENTRIES or not (parsed.slash or (follow and found.text is not None)):
+                return found
     place = locate(tree, start, parsed, follow)
     if place.inode is None:
         raise failure(errno.ENOENT)
@@ -94,7 +100,7 @@ def locate(tree: Tree, start: Inode, parsed: Path, follow: bool, creating: bool 
 def parent_of(tree: Tree, rank: int, path: str, at: int | None) -> tuple[Inode, Path]:
     """The directory that holds the last name of a path, and the path taken apart."""
     parsed = parse(path)
-    inode = start = start_of(tree, rank, path, at)
+    inode = start = tree.root if at is None else start_of(tree, rank, path, at)
     if tree.accesses is None and parsed.names is not None:
         try:
             for name in parsed.directories:
