@@ -103,6 +103,8 @@ class AttemptRecord(msgspec.Struct):
     saves: list[Saved]
     usage: Usage | None
     """What each rank used, where the scenario has costs."""
+    output: dict[int, str] = {}
+    """The end of what each rank printed, of those that did."""
 
 
 class Run(msgspec.Struct):
@@ -324,7 +326,18 @@ def _attempt(
         recorded = list(steps)
         engine.close()
         run.attempts.append(
-            AttemptRecord(recorded, endings, died, strikes.struck, times, ended, last_change, list(engine.saves), usage)
+            AttemptRecord(
+                recorded,
+                endings,
+                died,
+                strikes.struck,
+                times,
+                ended,
+                last_change,
+                list(engine.saves),
+                usage,
+                {rank: output.text() for rank, output in engine.output.items()},
+            )
         )
 
 

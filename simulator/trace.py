@@ -55,7 +55,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class AttemptTrace(msgspec.Struct, frozen=True):
     """One attempt of the job: its events in order, what struck (position, text), how each rank ended.
 
-    ``sites`` is ``file:line`` of the code under test where a rank raised.
+    ``sites`` is ``file:line`` of the code under test where a rank raised, ``output`` the end of what each rank printed.
     """
 
     events: list[Event]
@@ -63,6 +63,7 @@ class AttemptTrace(msgspec.Struct, frozen=True):
     endings: dict[int, str] = {}
     seconds: list[float] = []
     sites: dict[int, str] = {}
+    output: dict[int, str] = {}
 
 
 class Verdict(msgspec.Struct, frozen=True):

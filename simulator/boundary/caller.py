@@ -53,6 +53,10 @@ class Caller(Protocol):
         """The rank's code has looked at the ``mtime``, the ``ctime`` or the ``links`` of what a stat gave."""
         ...
 
+    def printed(self, text: str) -> bool:
+        """The rank writes to a standard stream. False: nobody keeps it, so it goes where the tool's own output goes."""
+        ...
+
     def stuck(self, where: str) -> None:
         """The rank has used up the run's wall time at ``file:line``; the run ends as incomplete."""
         ...

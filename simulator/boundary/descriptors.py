@@ -15,6 +15,7 @@ from typing import Any, Final
 from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act, error_of, refuse_call, require_open
 from simulator.boundary.paths import may_be_written, outside, place, target
+from simulator.boundary.printing import kept
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import Close, Dup, Extent, Fsync, Open, Read, Seek, Stat, Truncate, Write
 from simulator.originals import OS
@@ -100,7 +101,7 @@ def preadv(caller: Caller, fd: int, buffers: Sequence[Any], offset: int, flags: 
 def write(caller: Caller, fd: int, data: Any) -> int:
     """As ``os.write``; an ``Extent`` writes size without bytes."""
     if fd < FIRST_DESCRIPTOR:
-        return int(_write(fd, data))
+        return len(data) if kept(fd, data) else int(_write(fd, data))
     return int(act(caller, Write(fd, content_of(data))))
 
 

@@ -39,6 +39,7 @@ from simulator.boundary.calls import Simulated
 from simulator.boundary.captured import Captures, Change
 from simulator.boundary.dispatch import class_for, function_for, method_for
 from simulator.boundary.imports import LateModules
+from simulator.boundary.printing import Streams
 
 FUNCTIONS: Final[dict[str, Simulated]] = {
     **attributes.FUNCTIONS, **clocks.FUNCTIONS, **copying.FUNCTIONS, **descriptors.FUNCTIONS,
@@ -87,6 +88,7 @@ class Installation:
     def __init__(self) -> None:
         self._depth = 0
         self._captures = Captures()
+        self._streams = Streams()
         self._replacements: dict[Any, Any] = {}
         self._originals: dict[Any, Any] = {}
         self._changes: list[Change] = []
@@ -103,6 +105,7 @@ class Installation:
     def install(self) -> None:
         """Replace the functions, if that is not done already. Ranks run in the thread that calls this first."""
         self._depth += 1
+        self._streams.attach()
         if self._depth > 1:
             return
         CURRENT.thread = get_ident()
@@ -123,6 +126,7 @@ class Installation:
         self._depth -= 1
         if self._depth:
             return
+        self._streams.detach()
         sys.meta_path.remove(self._finder)
         for functions, replacement in self._supported:
             functions.discard(replacement)

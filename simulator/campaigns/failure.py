@@ -41,6 +41,7 @@ def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None =
             record.faults,
             {rank: _ended(ending) for rank, ending in record.endings.items()},
             sites={rank: ending.site for rank, ending in record.endings.items() if ending.site is not None},
+            output=record.output,
         )
         for record in run.attempts
     ]

@@ -30,7 +30,7 @@ def run_as_rank(function: Callable[..., Any], filesystem: str = "local") -> Any:
     wants_rank = _takes_an_argument(function)
     collecting = gc.isenabled()
     with installed():
-        engine = greenlet_engine(by_profile(filesystem), RankPrograms((program,), 1, ROOT))
+        engine = greenlet_engine(by_profile(filesystem), RankPrograms((program,), 1, ROOT, show_output=True))
         # As in every run: a file that the collector closes while no rank runs would lose what it holds.
         gc.disable()
         try:

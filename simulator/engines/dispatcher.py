@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from simulator.boundary.printing import Output
 from simulator.clock import Clock
 from simulator.engines.charging import Charging
 from simulator.engines.collectives import Meetings, Mismatch, Release
 from simulator.engines.interface import Effects, Ending, Saved, Step, Strike, default_task
 from simulator.engines.process import SimulatedProcess
-from simulator.engines.tasks import Executor, ProcessDied, Task
+from simulator.engines.tasks import Executor, ProcessDied, Task, waits_for
 from simulator.errors import CannotDo, UsageError
 from simulator.filesystems import Attributes, Filesystem, WouldBlock
 from simulator.operations import (
@@ -65,6 +66,7 @@ class Dispatcher:
         "late_looks",
         "looks",
         "mismatch",
+        "output",
         "pending",
         "ready",
         "record_effects",
@@ -94,6 +96,7 @@ class Dispatcher:
         self.endings: dict[int, Ending] = {}
         self.failed: list[int] = []
         self.mismatch: Mismatch | None = None
+        self.output: dict[int, Output] = {}
         self.saved: dict[int, int] = {}
         self.saves: list[Saved] = []
         self.resumed: dict[int, tuple[int, str]] = {}
@@ -219,7 +222,7 @@ class Dispatcher:
 
     def waiting(self) -> dict[int, str]:
         """The ranks that wait for something that has not come, each with what it waits for."""
-        return {number % self.world_size: _waits_for(operation) for number, operation in self._waiting.items()}
+        return {number % self.world_size: waits_for(operation) for number, operation in self._waiting.items()}
 
     def times(self) -> list[int]:
         """Each rank's clock, in nanoseconds since the Unix epoch: that of its main task."""
@@ -278,6 +281,10 @@ class Dispatcher:
         """The rank has done an operation that is no scheduling point."""
         if self.record_effects and self._running is not None:
             self._running.effects.local.append((rank, operation))
+
+    def record_output(self, rank: int, text: str) -> None:
+        """The rank has written that to a standard stream."""
+        self.output.setdefault(rank, Output()).add(text)
 
     def abort(self, error: CannotDo) -> None:
         """End the run with this error; the first one counts."""
@@ -486,11 +493,3 @@ class Dispatcher:
             del self.ready[bisect_left(self.ready, number)]
             if self.charging is not None:
                 self.charging.cancel(number)
-
-
-def _waits_for(operation: Operation) -> str:
-    if isinstance(operation, Collective):
-        return operation.name.replace("_", " ")
-    if isinstance(operation, Lock):
-        return "file lock"
-    return "background task"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from simulator.boundary.printing import Output
 from simulator.operations import Access, Operation, Sleep
 from simulator.rank import Rank
 
@@ -83,10 +84,10 @@ class Engine(Protocol):
 
     ``saved`` is the newest step whose save returned, by rank, ``saves`` are all that returned, in order; ``resumed``
     the step and name that a rank resumed from. ``failed`` are the ranks that raised, in order; ``mismatch`` is set when
-    ranks disagree about a collective. ``looks`` are (position in steps of the stat that gave it, inode, facet) of each
-    look at an mtime, a ctime or a link count; ``late_looks`` are (task, n of the stat, facet) of those that came after
-    a further step of the task. With ``record_effects`` each step is given its ``Effects``; ``initial`` are those of
-    what comes before the first step.
+    ranks disagree about a collective; ``output`` is the end of what each rank has printed. ``looks`` are (position in
+    steps of the stat that gave it, inode, facet) of each look at an mtime, a ctime or a link count; ``late_looks`` are
+    (task, n of the stat, facet) of those that came after a further step of the task. With ``record_effects`` each step
+    is given its ``Effects``; ``initial`` are those of what comes before the first step.
     """
 
     @property
@@ -103,6 +104,7 @@ class Engine(Protocol):
     endings: dict[int, Ending]
     failed: list[int]
     mismatch: Mismatch | None
+    output: dict[int, Output]
     saved: dict[int, int]
     saves: list[Saved]
     resumed: dict[int, tuple[int, str]]

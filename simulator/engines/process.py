@@ -31,6 +31,10 @@ class Journal(Protocol):
         """The rank read the ``mtime``, the ``ctime`` or the ``links`` of what one of its stats gave."""
         ...
 
+    def record_output(self, rank: int, text: str) -> None:
+        """The rank has written that to a standard stream."""
+        ...
+
     def abort(self, error: CannotDo) -> None:
         """End the run with this error, even if code under test swallows it; the first one counts."""
         ...
@@ -57,7 +61,7 @@ class SimulatedProcess:
     """The state of one rank outside its code; implements ``boundary.caller.Caller`` and ``rank.Process``.
 
     ``number`` is the rank's identity towards the file system. ``running`` is the number, among the clocks, of that task
-    of it whose code runs.
+    of it whose code runs. With ``shows_output`` what it prints is not kept, but goes where the tool's own output goes.
     """
 
     __slots__ = (
@@ -79,6 +83,7 @@ class SimulatedProcess:
         "ranks_per_node",
         "root",
         "running",
+        "shows_output",
         "site",
         "spawned",
         "umask",
@@ -86,7 +91,16 @@ class SimulatedProcess:
     )
 
     def __init__(
-        self, host: Host, rank: int, *, nodes: int, ranks_per_node: int, root: str, attempt: int, clock: Clock
+        self,
+        host: Host,
+        rank: int,
+        *,
+        nodes: int,
+        ranks_per_node: int,
+        root: str,
+        attempt: int,
+        clock: Clock,
+        shows_output: bool = False,
     ) -> None:
         self._host = host
         self._clock = clock
@@ -104,6 +118,7 @@ class SimulatedProcess:
         self.pid = 1000 * (attempt + 1) + rank
         self.running = rank
         self.dead = False
+        self.shows_output = shows_output
         self.spawned = 0
         self.site: str | None = None
         self._random: Random | None = None
@@ -180,6 +195,12 @@ class SimulatedProcess:
     def looked(self, attributes: Attributes, facet: str) -> None:
         """The rank read the ``mtime``, the ``ctime`` or the ``links`` of what one of its stats gave."""
         self._host.journal.record_look(self.rank, attributes, facet)
+
+    def printed(self, text: str) -> bool:
+        """The rank writes to a standard stream; gives whether that is kept."""
+        if not self.shows_output and not self.dead:
+            self._host.journal.record_output(self.rank, text)
+        return not self.shows_output
 
     def stuck(self, where: str) -> None:
         """The wall time is used up while this rank runs at ``file:line``."""

@@ -19,12 +19,16 @@ FreshStates = Callable[[int], Callable[[int], Any]]
 
 
 class RankPrograms(msgspec.Struct, frozen=True):
-    """One program for each rank of a cluster of ``nodes``; ``root`` is where they find the file system."""
+    """One program for each rank of a cluster of ``nodes``; ``root`` is where they find the file system.
+
+    What they print is kept with the run; with ``show_output`` it goes where the tool's own output goes.
+    """
 
     programs: tuple[Program, ...]
     nodes: int
     root: str
     fresh_states: FreshStates | None = None
+    show_output: bool = False
 
     @property
     def world_size(self) -> int:
@@ -46,6 +50,7 @@ class RankPrograms(msgspec.Struct, frozen=True):
             root=self.root,
             attempt=attempt,
             clock=clock,
+            shows_output=self.show_output,
         )
 
     def main(self, process: SimulatedProcess) -> Callable[[], Any]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from simulator.engines.interface import Effects
 from simulator.engines.process import SimulatedProcess
-from simulator.operations import Operation
+from simulator.operations import Collective, Lock, Operation
 
 Outcome = tuple[Any, BaseException | int | None]
 """What an operation gave, or what it raised: an exception, or the errno of an OSError that the task itself makes."""
@@ -63,6 +63,15 @@ class Task:
         self.raised_at: str | None = None
         self.joiners: list[Task] = []
         self.site: str | None = None
+
+
+def waits_for(operation: Operation) -> str:
+    """What a task waits for that is about to do that operation and cannot, in words."""
+    if isinstance(operation, Collective):
+        return operation.name.replace("_", " ")
+    if isinstance(operation, Lock):
+        return "file lock"
+    return "background task"
 
 
 class Executor(Protocol):

@@ -31,6 +31,7 @@ import msgspec
 
 from simulator.boundary import install
 from simulator.boundary.caller import CURRENT
+from simulator.boundary.printing import MOST_KEPT
 from simulator.engines.channel import Channel, Gone, dumps
 from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import GreenletExecutor
@@ -135,6 +136,10 @@ class _Worker:
     def record_look(self, rank: int, attributes: Attributes, facet: str) -> None:
         """See ``process.Journal``."""
         self._notes.append(("record_look", rank, attributes, facet))
+
+    def record_output(self, rank: int, text: str) -> None:
+        """See ``process.Journal``."""
+        self._notes.append(("record_output", rank, text[-MOST_KEPT:]))
 
     def abort(self, error: CannotDo) -> None:
         """See ``process.Journal``."""

@@ -9,6 +9,7 @@ import msgspec
 
 from simulator.campaigns.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
+from simulator.reports.printed import output_of
 from simulator.reports.reason import raised_at
 from simulator.trace import FORMAT_VERSION
 
@@ -44,6 +45,7 @@ def _failure(failure: Failure, trace: Path | None, confirmation: Confirmation | 
         "rank": failure.rank,
         "error": failure.error,
         "site": raised_at(failure.trace),
+        "output": output_of(failure.trace),
         "signature": failure.signature,
         "schedule": failure.schedule,
         "explanation": None if explanation is None else msgspec.to_builtins(explanation),

@@ -17,6 +17,7 @@ from simulator.campaigns.result import Result
 from simulator.reports.folding import folded
 from simulator.reports.joining import joined
 from simulator.reports.lanes import ASCII, UNICODE, Glyphs, Lanes, shown_ranks
+from simulator.reports.printed import printed_by
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, node_of, ranks_of, rows_of
 from simulator.reports.wording import source_line
@@ -148,6 +149,10 @@ def print_lanes(console: Console, trace: Trace, reason: Reason | None = None, *,
             Text.assemble(_gutter(row, digits), graph, "  ", line), no_wrap=True, overflow="ignore", crop=True
         )
     _print_legend(console, rows, len(ranks_of(trace)) - len(ranks), glyphs)
+    for rank, printed in printed_by(trace).items():
+        console.print(f"\nrank {rank} printed, in the end:")
+        for text in printed:
+            console.print(Text("  " + _cut(_spelled(text, glyphs), console.width - 2, glyphs)), no_wrap=True)
 
 
 def _header(trace: Trace, ranks: Sequence[int], margin: int) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from simulator.reports.printed import output_of
 from simulator.reports.reason import reason_of
 from simulator.reports.timeline import Ended, Meeting, Operation, Row, Strike, rows_of
 from simulator.trace import Trace
@@ -24,6 +25,7 @@ def trace_object(trace: Trace, path: Path) -> dict[str, Any]:
         "site": reason.site,
         "signature": verdict.signature if verdict is not None else None,
         "reason": [*(f"{one.letter}: {one.text}" for one in reason.cited), *reason.sentences],
+        "output": output_of(trace),
         "digest": trace.digest,
         "versions": trace.versions,
         "scenario": trace.scenario,

@@ -49,6 +49,9 @@ class DirectCaller:
     def looked(self, attributes: Attributes, facet: str) -> None:
         self.looks.append((attributes.inode, facet))
 
+    def printed(self, text: str) -> bool:
+        return False
+
     def stuck(self, where: str) -> None:
         raise AssertionError(where)
 

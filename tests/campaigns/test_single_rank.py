@@ -72,3 +72,8 @@ def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
 
     with pytest.raises(CannotDo, match="the rank waits for ever: file lock"):
         simulator.run_as_rank(waits)
+
+
+def test_what_it_prints_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    simulator.run_as_rank(lambda: print("shown"))
+    assert capsys.readouterr().out == "shown\n"

@@ -149,3 +149,38 @@ def test_the_line_that_raised_is_told_everywhere(ckptrace: Command) -> None:
     assert [row["site"] for row in shown["schedule"] if "ended" in row] == [site]
     ckptrace("show", trace, "--html", "page.html")
     assert "job.py:4</span>" in (ckptrace.directory / "page.html").read_text()
+
+
+LOUD = """
+import os, sys
+print("module")
+def job(rank):
+    print("rank", rank.index, "begins")
+    os.makedirs(rank.root / "a", exist_ok=True)
+    print("half", end="\\r", file=sys.stderr)
+    print("whole", file=sys.stderr)
+    rank.barrier()
+    if (rank.root / "a").exists():
+        os.rmdir(rank.root / "a")
+"""
+
+
+def test_what_the_ranks_print_is_shown_once_by_the_failing_one(ckptrace: Command) -> None:
+    ckptrace.write("job.py", LOUD)
+    called = ckptrace("explore", "--program", "job.py:job")
+    assert (called.err, called.out.count("begins")) == ("module\n", 1)
+    lines = called.out.splitlines()
+    rank = next(line for line in lines if line.startswith("rank ") and " raised " in line).split()[1]
+    at = lines.index(f"rank {rank} printed, in the end:")
+    assert lines[at + 1 : at + 4] == [f"  rank {rank} begins", "  whole", ""]
+    [trace] = ckptrace.traces()
+    for on in ("model", "real"):
+        output = ckptrace("replay", trace, "--on", on, "--json", "-").json["failure"]["output"]
+        assert output["1"] == "rank 1 begins\nhalf\rwhole\n"
+    assert ckptrace("show", trace, "--html", "page.html").code == 0
+    assert f'class="printed">rank {rank} begins\nwhole</pre>' in (ckptrace.directory / "page.html").read_text()
+
+
+def test_json_on_standard_output_is_nothing_but_json(ckptrace: Command) -> None:
+    ckptrace.write("job.py", LOUD)
+    assert ckptrace("explore", "--program", "job.py:job", "--json", "-").json["verdict"] == "violated"

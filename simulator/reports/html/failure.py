@@ -8,6 +8,7 @@ from pathlib import Path
 from simulator.reports.html.lanes import MOST_ROWS, lanes
 from simulator.reports.html.markup import Content, Markup, element
 from simulator.reports.html.page import page
+from simulator.reports.printed import printed_by
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.setting import setting, subject
 from simulator.reports.wording import source_line
@@ -43,6 +44,10 @@ def failure_section(trace: Trace, reason: Reason | None = None, *, most: int = M
         _pair(reason),
         [element("p", sentence) for sentence in reason.sentences],
         lanes(trace, reason, most=most),
+        [
+            [element("p", f"Rank {rank} printed, in the end:"), element("pre", "\n".join(lines), class_="printed")]
+            for rank, lines in printed_by(trace).items()
+        ],
         class_="failure",
     )
 
