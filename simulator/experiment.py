@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -148,8 +149,13 @@ class Experiment:
         return True
 
     def described(self) -> dict[str, Any]:
-        """The scenario as plain data, for results and traces."""
+        """The scenario as plain data."""
         table: dict[str, Any] = msgspec.to_builtins(self.scenario)
+        return table
+
+    def recorded(self) -> dict[str, Any]:
+        """The same for a trace, which may be replayed from elsewhere: the files that it names are absolute paths."""
+        table: dict[str, Any] = msgspec.to_builtins(self.scenario.with_files(os.path.abspath))
         return table
 
     def faults_in_words(self) -> str:
@@ -163,7 +169,7 @@ class Experiment:
             if count:
                 parts.append(f"{count} {text}{'s' if count > 1 else ''}")
         if faults.errors:
-            parts.append(f"{len(faults.errors)} error rules")
+            parts.append(f"{len(faults.errors)} error rule{'s' if len(faults.errors) > 1 else ''}")
         if faults.slow_ranks:
             parts.append(f"{faults.slow_ranks} slow rank{'s' if faults.slow_ranks > 1 else ''}")
         if faults.clock_skew or faults.clock_drift:

@@ -93,7 +93,11 @@ def function(reference: str, key: str) -> Callable[..., Any]:
 
 
 def module_from_file(path: Path) -> ModuleType:
-    """Import a Python file. Raises UsageError naming the file when that fails."""
+    """Import a Python file. Raises UsageError naming the file when that fails.
+
+    Its directory is put on the import path, as running it as a script would do, and stays there: functions may import
+    their neighbours when they are called.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: no such file")
     name = f"ckptrace_user_{path.stem}_{abs(hash(str(path.resolve())))}"
@@ -104,6 +108,9 @@ def module_from_file(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    directory = str(path.resolve().parent)
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
     try:
         # What it prints is no part of the tool's answer.
         with redirect_stdout(sys.stderr):

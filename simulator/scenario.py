@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,20 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     restarts: int = 0
     budgets: Budgets = Budgets()
 
+    def with_files(self, placed: Callable[[str], str]) -> Scenario:
+        """The same, with every Python file that it names put where ``placed`` says."""
+
+        def moved(reference: str | None) -> str | None:
+            if reference is None or ".py:" not in reference:
+                return reference
+            file, _, name = reference.rpartition(":")
+            return f"{placed(file)}:{name}"
+
+        strategy = self.strategy
+        if strategy is not None:
+            strategy = msgspec.structs.replace(strategy, name=moved(strategy.name))
+        return msgspec.structs.replace(self, strategy=strategy, program=moved(self.program), pick=moved(self.pick))
+
     def validate(self) -> None:
         """Raise UsageError, naming the key, where a value makes no sense."""
         _positive("cluster.nodes", self.cluster.nodes)
@@ -115,6 +131,27 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise UsageError(f"faults.slow_ranks: {self.faults.slow_ranks} of only {self.cluster.world_size} ranks")
         if self.faults.slow_ranks and self.costs.profile is None:
             raise UsageError("faults.slow_ranks: needs costs.profile, since without costs nobody is slower than others")
+
+
+_UNKNOWN = re.compile(r"unknown field `[^`]*`(?: - at `\$\.?([^`]*)`)?$")
+
+
+def _known_keys(message: str) -> str:
+    """``; its keys are …`` for the table in which msgspec has found a key that is none."""
+    found = _UNKNOWN.search(message)
+    if found is None:
+        return ""
+    table: Any = msgspec.inspect.type_info(Scenario)
+    for key in re.findall(r"\w+", re.sub(r"\[[^]]*\]", "", found.group(1) or "")):
+        table = _struct_in(next(field.type for field in table.fields if field.encode_name == key))
+    return f"; its keys are {', '.join(field.encode_name for field in table.fields)}"
+
+
+def _struct_in(kind: Any) -> Any:
+    """The table that a value of this type is, or holds."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return next(each for each in map(_struct_in, kind.types) if isinstance(each, msgspec.inspect.StructType))
+    return _struct_in(kind.item_type) if isinstance(kind, msgspec.inspect.VarTupleType) else kind
 
 
 def _positive(key: str, value: float) -> None:
@@ -140,7 +177,7 @@ def from_table(table: dict[str, Any], origin: str) -> Scenario:
     try:
         scenario = msgspec.convert(table, Scenario)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{origin}: {error}") from error
+        raise UsageError(f"{origin}: {error}{_known_keys(str(error))}") from error
     try:
         scenario.validate()
     except UsageError as error:

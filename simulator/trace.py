@@ -91,6 +91,14 @@ class Trace(msgspec.Struct, frozen=True, dict=True):
         """The tape that the run was recorded on."""
         return Tape.of_entries(self.tape)
 
+    def found_in(self, directory: Path) -> None:
+        """Keep the directory of the file that it was read from; no part of the file."""
+        msgspec.structs.force_setattr(self, "_directory", directory)
+
+    def directory(self) -> Path | None:
+        """The directory of the file that it was read from, if it was."""
+        return getattr(self, "_directory", None)
+
     def remember(self, experiment: Any) -> None:
         """Keep the experiment that this run belongs to, for replays in this process; no part of the file."""
         msgspec.structs.force_setattr(self, "_experiment", experiment)
@@ -173,6 +181,7 @@ def load(path: Path) -> Trace:
     found = digest_of(attempt.events for attempt in trace.attempts)
     if found != trace.digest:
         raise UsageError(f"{path}: damaged: its operations have digest {found}, it says {trace.digest}")
+    trace.found_in(path.resolve().parent)
     return trace
 
 

@@ -50,7 +50,7 @@ def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None =
     if violation is not None:
         verdict = Verdict(violation.invariant, violation.message, violation.rank, violation.signature)
     trace = Trace(
-        scenario=experiment.described(),
+        scenario=experiment.recorded(),
         tape=run.tape.entries(),
         attempts=attempts,
         digest=digest_of(_events(attempts)),

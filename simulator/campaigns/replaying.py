@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,9 @@ def experiment_of_trace(
         raise UsageError(f"programs: the trace is one of the strategy {scenario.strategy.name!r}")
     if scenario.strategy is None and scenario.program is None and programs is None:
         raise UsageError("the trace is of a program that has no name by which to find it: give it as programs=")
+    directory = trace.directory()
+    if directory is not None:
+        scenario = scenario.with_files(partial(_beside, directory))
     each = [programs] * scenario.cluster.world_size if callable(programs) else programs
     experiment = Experiment(scenario, programs=each, pick=pick, checks=invariants)
     violated = trace.verdict.invariant if trace.verdict is not None else None
@@ -192,6 +196,16 @@ def _failure(experiment: Experiment, run: Run, recording: Trace) -> Failure | No
         explanation=trace.explanation,
         schedule=1,
     )
+
+
+def _beside(directory: Path, file: str) -> str:
+    """Where a Python file is: where the trace says, else beside the trace. Raises UsageError where it is neither."""
+    beside = directory / Path(file).name
+    if Path(file).is_file():
+        return file
+    if not beside.is_file():
+        raise UsageError(f"{file}: no such file; there is no {beside.name} beside the trace in {directory} either")
+    return str(beside)
 
 
 def _names(checks: Sequence[Check]) -> set[str]:

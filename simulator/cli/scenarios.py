@@ -94,16 +94,8 @@ def _with(part: _Part, *, keep: Any = msgspec.UNSET, **values: Any) -> _Part:
 def _beside(file: Path, scenario: Scenario) -> Scenario:
     """Files that a scenario names lie beside it, unless they are found from the current directory."""
 
-    def found(reference: str | None) -> str | None:
-        if reference is None or ".py:" not in reference:
-            return reference
-        place, _, name = reference.rpartition(":")
+    def found(place: str) -> str:
         beside = file.parent / place
-        return f"{beside}:{name}" if not Path(place).exists() and beside.exists() else reference
+        return str(beside) if not Path(place).exists() and beside.exists() else place
 
-    strategy = scenario.strategy
-    if strategy is not None:
-        strategy = msgspec.structs.replace(strategy, name=found(strategy.name))
-    return msgspec.structs.replace(
-        scenario, strategy=strategy, program=found(scenario.program), pick=found(scenario.pick)
-    )
+    return scenario.with_files(found)

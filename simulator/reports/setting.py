@@ -7,13 +7,17 @@ from typing import Any
 
 
 def subject(scenario: Mapping[str, Any]) -> str:
-    """What is under test: the strategy's name, or the program's."""
+    """What is under test: the strategy's name, or the program's, of a file without its directories."""
     strategy = scenario.get("strategy")
     if isinstance(strategy, Mapping):
         options = strategy.get("options") or {}
         said = ", ".join(f"{key}={value}" for key, value in options.items())
-        return f"{strategy.get('name')}" + (f" ({said})" if said else "")
-    return str(scenario.get("program") or "a program")
+        return _short(f"{strategy.get('name')}") + (f" ({said})" if said else "")
+    return _short(str(scenario.get("program") or "a program"))
+
+
+def _short(reference: str) -> str:
+    return reference.rpartition("/")[2] if ".py:" in reference else reference
 
 
 def setting(scenario: Mapping[str, Any]) -> str:

@@ -167,3 +167,22 @@ def test_options_of_a_replay_are_checked(ckptrace: Command, recorded: Path) -> N
 
 def test_a_page_that_cannot_be_written_is_named(ckptrace: Command, recorded: Path) -> None:
     refused(ckptrace("show", recorded, "--html", recorded / "page.html"), "trace.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("clusters = 1", "unknown field `clusters`; its keys are cluster, workload, strategy, program, pick, "),
+        ("[cluster]\nnode = 1", "unknown field `node` - at `$.cluster`; its keys are nodes, ranks_per_node"),
+        ("[strategy]\nname = 'a'\noption = 1", "unknown field `option` - at `$.strategy`; its keys are name, options"),
+        (
+            "[[faults.errors]]\noperation = 'write'\nerrno = 'EIO'\npattern = '*'",
+            "unknown field `pattern` - at `$.faults.errors[0]`; its keys are operation, errno, path, count",
+        ),
+    ],
+)
+def test_an_unknown_key_is_named_beside_the_known_ones(ckptrace: Command, text: str, said: str) -> None:
+    path = ckptrace.write("scenario.toml", text)
+    called = ckptrace("explore", path)
+    assert called.code == 2
+    assert said in called.err

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from simulator.campaigns.result import Result
 from tests.cli.commands import Command
@@ -184,3 +185,35 @@ def test_what_the_ranks_print_is_shown_once_by_the_failing_one(ckptrace: Command
 def test_json_on_standard_output_is_nothing_but_json(ckptrace: Command) -> None:
     ckptrace.write("job.py", LOUD)
     assert ckptrace("explore", "--program", "job.py:job", "--json", "-").json["verdict"] == "violated"
+
+
+def test_a_trace_replays_from_anywhere_and_after_moving_with_its_program(
+    ckptrace: Command, racy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert ckptrace("explore", "--program", "racy.py:saver", "--pick", "racy.py:pick", "--no-confirm").code == 1
+    [trace] = ckptrace.traces()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    assert ckptrace("replay", trace).code == 1
+    moved = trace.rename(elsewhere / "moved.json")
+    text = racy.read_text()
+    racy.unlink()
+    called = ckptrace("replay", moved)
+    assert called.code == 2
+    assert called.err == f"ckptrace: {racy}: no such file; there is no racy.py beside the trace in {elsewhere} either\n"
+    (elsewhere / "racy.py").write_text(text)
+    assert ckptrace("replay", moved).code == 1
+
+
+def test_a_file_imports_what_lies_beside_it_at_once_and_when_its_functions_run(ckptrace: Command) -> None:
+    directory = ckptrace.directory / "deep"
+    directory.mkdir()
+    (directory / "beside_at_once.py").write_text("import os\n")
+    (directory / "beside_later.py").write_text("NAME = 'a'\n")
+    (directory / "job.py").write_text(
+        "from beside_at_once import os\ndef job(rank):\n    import beside_later\n"
+        "    os.mkdir(rank.root / beside_later.NAME)\n"
+    )
+    found = ckptrace("explore", "--program", "deep/job.py:job", "--json", "-").json["failure"]
+    assert "FileExistsError" in found["error"]
+    assert found["confirmation"] == "confirmed"
