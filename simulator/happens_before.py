@@ -100,6 +100,55 @@ def conflicting(first: Touched, second: Touched) -> Thing | None:
     return None
 
 
+class Uses:
+    """Which of numbered steps touched what, each set of steps as the bits of an integer."""
+
+    def __init__(self) -> None:
+        self._things: dict[Thing, _Modes] = {}
+        self._stamps: dict[frozenset[int], int] = {}
+
+    def add(self, bit: int, what: Touched) -> None:
+        """The step of this bit touched this."""
+        uses = self._things
+        for thing, mode in what.things.items():
+            reads, updates, writes = uses.get(thing, _UNUSED)
+            if mode is Mode.READ:
+                uses[thing] = (reads | bit, updates, writes)
+            elif mode is Mode.WRITE:
+                uses[thing] = (reads, updates, writes | bit)
+            else:
+                uses[thing] = (reads, updates | bit, writes)
+        if what.stamped:
+            self._stamps[what.stamped] = self._stamps.get(what.stamped, 0) | bit
+
+    def keep(self, steps: int, what: Touched) -> None:
+        """Of those that touched something of this, only these count further on."""
+        for thing in what.things:
+            reads, updates, writes = self._things[thing]
+            self._things[thing] = (reads & steps, updates & steps, writes & steps)
+        if what.stamped:
+            self._stamps[what.stamped] &= steps
+
+    def conflicts_of(self, what: Touched) -> int:
+        """The steps whose order with one that touches ``what`` matters."""
+        found = 0
+        uses = self._things
+        for thing, mode in what.things.items():
+            known = uses.get(thing)
+            if known is not None:
+                reads, updates, writes = known
+                found |= writes
+                if mode is not Mode.UPDATE:
+                    found |= updates
+                if mode is not Mode.READ:
+                    found |= reads
+        if what.stamped:
+            for stamped, changes in self._stamps.items():
+                if stamped != what.stamped:
+                    found |= changes
+        return found
+
+
 class HappensBefore:
     """The order of the steps of one attempt, in the order in which they were taken. Needs their recorded effects.
 
@@ -118,8 +167,7 @@ class HappensBefore:
         self.positions: dict[int, list[int]] = {}
         self._of_task: dict[int, int] = {}
         self._identities: list[int] = []
-        self._things: dict[Thing, _Uses] = {}
-        self._stamps: dict[frozenset[int], int] = {}
+        self._uses = Uses()
         for step in steps:
             self.add(step)
 
@@ -149,16 +197,7 @@ class HappensBefore:
             rest &= ~before
         bit = 1 << index
         self._of_task[step.task] = self._of_task.get(step.task, 0) | bit
-        for thing, mode in what.things.items():
-            reads, updates, writes = self._things.get(thing, _UNUSED)
-            if mode is Mode.READ:
-                self._things[thing] = (reads | bit, updates, writes)
-            elif mode is Mode.WRITE:
-                self._things[thing] = (reads, updates, writes | bit)
-            else:
-                self._things[thing] = (reads, updates | bit, writes)
-        if what.stamped:
-            self._stamps[what.stamped] = self._stamps.get(what.stamped, 0) | bit
+        self._uses.add(bit, what)
         self.steps.append(step)
         self.touched.append(what)
         self.given.append(given)
@@ -170,12 +209,7 @@ class HappensBefore:
         """Forget all steps but the first ``length``."""
         keep = (1 << length) - 1
         while len(self.steps) > length:
-            what = self.touched.pop()
-            for thing in what.things:
-                reads, updates, writes = self._things[thing]
-                self._things[thing] = (reads & keep, updates & keep, writes & keep)
-            if what.stamped:
-                self._stamps[what.stamped] &= keep
+            self._uses.keep(keep, self.touched.pop())
             task = self.steps.pop().task
             self.positions[task].pop()
             self._of_task[task] &= keep
@@ -190,22 +224,7 @@ class HappensBefore:
 
     def conflicts_of(self, what: Touched) -> int:
         """The steps so far whose order with one that touches ``what`` matters."""
-        found = 0
-        uses = self._things
-        for thing, mode in what.things.items():
-            known = uses.get(thing)
-            if known is not None:
-                reads, updates, writes = known
-                found |= writes
-                if mode is not Mode.UPDATE:
-                    found |= updates
-                if mode is not Mode.READ:
-                    found |= reads
-        if what.stamped:
-            for stamped, changes in self._stamps.items():
-                if stamped != what.stamped:
-                    found |= changes
-        return found
+        return self._uses.conflicts_of(what)
 
     def races_of(self, index: int) -> Iterator[int]:
         """The steps that step ``index`` conflicts with and that nothing else puts before it, the latest first.
@@ -266,8 +285,8 @@ class HappensBefore:
         return hash(tuple(parts))
 
 
-_Uses = tuple[int, int, int]
-_UNUSED: _Uses = (0, 0, 0)
+_Modes = tuple[int, int, int]
+_UNUSED: _Modes = (0, 0, 0)
 
 
 def conflicting_pairs(steps: Sequence[Step]) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,17 @@ from simulator.boundary import installed
 from simulator.campaigns.determinism import undisturbed_run
 from simulator.campaigns.failure import failure_of
 from simulator.campaigns.interface import Programs, experiment_of
+from simulator.campaigns.keeping import Keeper
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.sampling import rank_lengths
-from simulator.campaigns.stopping import Stopped, Stopping
+from simulator.campaigns.stopping import Stopped, Stopping, stopping_after
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, UsageError
 from simulator.exhaustive.certificate import certificate_of
+from simulator.exhaustive.checkpoint import load
 from simulator.exhaustive.following import Following
-from simulator.exhaustive.search import Proof, Search
+from simulator.exhaustive.parallel import in_parallel
+from simulator.exhaustive.search import Counts, Proof, Search
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.run import Run
@@ -41,20 +44,28 @@ def certify(
     preemptions: int | None = None,
     max_classes: int | None = None,
     seconds: float | None = None,
+    checkpoint: Path | str | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Result:
     """Explore every class of interleavings of a program (run once a rank), or of one program a rank, or of a scenario.
 
     The verdict is ``certified``, ``violated`` or ``incomplete``; ``classes`` were explored, ``schedules`` run for them,
     ``blocked`` of which were for nothing. ``preemptions`` bounds how often a rank is interrupted that could have gone
-    on; ``max_classes`` and ``seconds`` stop early, which is ``incomplete``.
+    on; ``max_classes`` and ``seconds`` stop early, which is ``incomplete``. So does Ctrl-C if there is a
+    ``checkpoint``: a file that keeps how far a search has come that was stopped; if it is there, the search goes on
+    from it. ``workers`` processes search side by side.
 
     Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
     when nothing could interleave, or the code is not deterministic or does what the search cannot order.
     """
-    for name, value in (("preemptions", preemptions), ("max_classes", max_classes)):
-        if value is not None and value < (name == "max_classes"):
-            raise UsageError(f"{name}: must be at least {int(name == 'max_classes')}, is {value}")
+    for name, value, least in (
+        ("preemptions", preemptions, 0),
+        ("max_classes", max_classes, 1),
+        ("workers", workers, 1),
+    ):
+        if value is not None and value < least:
+            raise UsageError(f"{name}: must be at least {least}, is {value}")
     experiment = experiment_of(
         programs,
         nodes=nodes,
@@ -67,16 +78,25 @@ def certify(
     )
     _check_budget(experiment)
     started = time.perf_counter()
-    stopping = Stopping(started, seconds, max_classes)
-    with installed():
+    path = None if checkpoint is None else Path(checkpoint)
+    with installed(), stopping_after(seconds, max_classes, interruptible=path is not None) as stopping:
         undisturbed = undisturbed_run(experiment)
-        search = Search(experiment, preemptions=preemptions)
+        search, before = Search(experiment, preemptions=preemptions), 0.0
+        if path is not None and path.exists():
+            search, before = load(experiment, preemptions, path)
         reason = undisturbed.incomplete
         if reason is None:
-            search, reason = _explored(search, stopping, progress)
-        searched = time.perf_counter() - started
+            keeper = None if path is None else Keeper(path, started - before)
+            search, reason = _explored(search, workers, stopping, keeper, progress, started - before)
+        searched = time.perf_counter() - started + before
         failure = _failure(experiment, search, undisturbed)
     return _result(search, reason, failure, undisturbed, searched)
+
+
+def _check_least(**given: tuple[int | None, int]) -> None:
+    for name, (value, least) in given.items():
+        if value is not None and value < least:
+            raise UsageError(f"{name}: must be at least {least}, is {value}")
 
 
 def _check_budget(experiment: Experiment) -> None:
@@ -92,20 +112,35 @@ def _check_budget(experiment: Experiment) -> None:
         )
 
 
-def _explored(search: Search, stopping: Stopping, progress: Progress | None) -> tuple[Search, str | None]:
+def _explored(
+    search: Search, workers: int, stopping: Stopping, keeper: Keeper | None, progress: Progress | None, started: float
+) -> tuple[Search, str | None]:
     """Search to the end of the last pass, or until it must stop; gives the pass under way, and why it stopped."""
     try:
         while True:
-            for counts in search.in_this_process(stopping.look_up):
+            for counts in _counts(search, workers, stopping):
                 if progress is not None:
-                    progress(counts.classes, search.fraction, time.perf_counter() - stopping.started)
+                    progress(counts.classes, search.fraction, time.perf_counter() - started)
+                if keeper is not None:
+                    keeper.keep_now_and_then(search)
                 if not search.is_over:
                     stopping.look_at(counts.classes)
             if search.proof is not None or search.wider == search.looks:
-                return search, None
+                break
             search = search.again()
     except (Stopped, Stuck) as stop:
+        if keeper is not None:
+            keeper.keep(search)
         return search, str(stop)
+    if keeper is not None:
+        keeper.forget()
+    return search, None
+
+
+def _counts(search: Search, workers: int, stopping: Stopping) -> Iterator[Counts]:
+    if workers == 1:
+        return search.in_this_process(stopping.look_up)
+    return in_parallel(search, workers, stopping.look_up)
 
 
 def _failure(experiment: Experiment, search: Search, undisturbed: Run) -> Failure | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from simulator.cli.certify import certify
 from simulator.cli.demo import demo
 from simulator.cli.explore import explore
 from simulator.cli.help import GroupedCommand
@@ -38,7 +39,7 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, replay, show, strategies, demo):
+    for command in (explore, certify, replay, show, strategies, demo):
         app.command(cls=GroupedCommand)(command)
     return app
 

@@ -35,3 +35,42 @@ def watched(stream: TextIO, schedules: int | None, seconds: float | None) -> Ite
             progress.update(task, completed=completed, said=f"{done:,} schedules", rate=rate)
 
         yield show
+
+
+@contextmanager
+def searching(stream: TextIO) -> Iterator[Callable[[int, float, float], None]]:
+    """A function that takes (classes so far, part done, seconds so far) and shows them; does nothing off a terminal.
+
+    The part that is done is an estimate, and so is the time that is left.
+    """
+    if not stream.isatty():
+        yield lambda classes, part, spent: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.fields[said]}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[left]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=stream), transient=True) as progress:
+        task = progress.add_task("", total=1.0, said="", left="")
+
+        def show(classes: int, part: float, spent: float) -> None:
+            rate = f", {classes / spent:,.0f}/s" if spent > 0 else ""
+            progress.update(task, completed=part, said=f"{classes:,} classes{rate}", left=_left(part, spent))
+
+        yield show
+
+
+def _left(part: float, spent: float) -> str:
+    """What a search that has done a part of it may still need, in words; nothing where that would be a bare guess."""
+    if spent < 2 or part < 1e-4:
+        return "about 0%" if part < 1e-4 else f"about {part:.0%}"
+    left = spent * (1 - part) / part
+    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
+        if left >= 2 * seconds:
+            return f"about {part:.0%}, {left / seconds:,.0f} {unit} left"
+    return f"about {part:.0%}, {left:.0f} s left"

@@ -34,6 +34,10 @@ class Channel:
         ours, theirs = socket.socketpair()
         return cls(ours), theirs
 
+    def fileno(self) -> int:
+        """What ``select`` needs to wait for messages on several channels."""
+        return self._socket.fileno()
+
     def watch(self, death: int) -> None:
         """Besides messages, wait for a process's end as well: ``death`` is its pidfd, which the channel will close.
 

@@ -12,10 +12,11 @@ from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine, Step
 from simulator.errors import CannotDo
 from simulator.exhaustive.bits import positions_in, set_of
-from simulator.exhaustive.errand import Journey
+from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Address, Injections
 from simulator.exhaustive.judging import Carried, Instant
 from simulator.exhaustive.replayer import Replayer
+from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
 from simulator.tape import Tape
 
@@ -39,12 +40,12 @@ class Past(msgspec.Struct, frozen=True):
 class Start(msgspec.Struct, frozen=True):
     """Where an attempt starts: the steps that led there, what is carried over, and which faults are left.
 
-    ``errors`` are how often each error rule may still strike.
+    ``errors`` are how often each error rule may still strike. ``steps`` are None where they are to be found again.
     """
 
     attempt: int = 0
     pasts: tuple[Past, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step, ...] | None = ()
     carried: Carried = Carried()
     kills: int = 0
     node_kills: int = 0
@@ -61,10 +62,30 @@ class Start(msgspec.Struct, frozen=True):
         """Whether a rank may die in this attempt."""
         return self.kills > 0 or self.node_kills > 0
 
+    def without_steps(self) -> Start:
+        """The same start as it is sent or written."""
+        return self if self.attempt == 0 else msgspec.structs.replace(self, steps=None)
+
+    def with_steps(self, experiment: Experiment) -> Start:
+        """The same start with its steps: if they are not there, by making the runs that led to it again."""
+        if self.steps is not None:
+            return self
+        last = self.pasts[-1]
+        before = Start(self.attempt - 1, self.pasts[:-1], () if self.attempt == 1 else None).with_steps(experiment)
+        rules, world_size = experiment.scenario.faults.errors, experiment.scenario.cluster.world_size
+        injections = Injections(rules, frozenset(last.injected), world_size)
+        walker = Walker(Places(experiment, before, injections).begin, budgets=experiment.scenario.budgets)
+        tasks = last.schedule if last.death is None else last.schedule[:-1]
+        journey = walker.make(Errand(tasks, [None] * len(tasks)))
+        taken = [journey.order.steps[position] for position in journey.scheduled[: len(tasks)]]
+        assert before.steps is not None
+        return msgspec.structs.replace(self, steps=(*before.steps, *taken))
+
     def after(self, journey: Journey, instant: Instant, struck: Mapping[Address, tuple[int, int]]) -> list[Start]:
         """Where the next attempt starts when this one ends at an instant, for each way in which it can."""
         order, cut = journey.order, instant.cut
         taken = [order.steps[position] for position in positions_in(cut)]
+        assert self.steps is not None
         steps = (*self.steps, *taken)
         schedule = [step.task for step in taken]
         done = {(step.task, step.n) for step in taken}
@@ -101,7 +122,7 @@ class Start(msgspec.Struct, frozen=True):
             return made
 
         replayer = Replayer(filesystem, EPOCH)
-        for step in self.steps:
+        for step in self.with_steps(experiment).steps or ():
             replayer.apply(step)
         replayer.filesystem.release_all()
         return replayer
@@ -124,7 +145,7 @@ class Places:
     def __init__(self, experiment: Experiment, start: Start, injections: Injections) -> None:
         self._experiment = experiment
         self._injections = injections
-        self._replayer = start.replayer(experiment) if start.steps else None
+        self._replayer = start.replayer(experiment) if start.attempt else None
         self._conditions = Conditions()
         if self._replayer is not None:
             self._conditions = Conditions(start.attempt, self._replayer.now, self._replayer.now)

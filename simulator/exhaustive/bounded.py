@@ -12,58 +12,40 @@ unsound, so many runs are of classes that were seen; they are counted as redunda
 
 from __future__ import annotations
 
-from simulator.exhaustive.bits import positions_in
-from simulator.exhaustive.errand import Errand, Journey
+from simulator.exhaustive.brought import Brought
+from simulator.exhaustive.errand import Errand, errand_of
 from simulator.exhaustive.exploration import NOTHING, extend
 from simulator.exhaustive.tree import Node, leaves_to_run, next_leaf
-from simulator.exhaustive.walker import Walker
 
 
 class BoundedExploration:
-    """The search of one attempt with at most ``preemptions`` of them. The walker must note who is able."""
+    """The search of one attempt with at most ``preemptions`` of them. ``leaf`` is the leftmost that is to be run."""
 
-    def __init__(self, walker: Walker, preemptions: int) -> None:
-        self._walker = walker
+    def __init__(self, preemptions: int, root: Node | None = None) -> None:
         self._bound = preemptions
-        self.root = Node(None, -1, NOTHING, None)
-        self.leaf: Node | None = self.root
+        self.root = root or Node(None, -1, NOTHING, None)
+        self.leaf: Node | None = next(leaves_to_run(self.root), None)
 
-    def go_on_with(self, root: Node) -> None:
-        """Take up a search that was left before its end."""
-        self.root = root
-        self.leaf = next(leaves_to_run(root), None)
+    def errand(self, leaf: Node) -> Errand:
+        """What is to be run for a leaf."""
+        return errand_of(leaf, sleeping=False)
 
-    def make(self, leaf: Node) -> Journey:
-        """Make the run of a leaf. Nothing is noted of it yet: if the search is left now, it will be made again."""
-        return self._walker.make(Errand(leaf, sleeping=False))
-
-    def take_in(self, leaf: Node, journey: Journey) -> None:
+    def take_in(self, leaf: Node, brought: Brought) -> None:
         """Note what the run of a leaf brought."""
-        path = extend(leaf, journey)
-        first = len(path) - len(journey.able)
-        for node, (able, met) in zip(path[first:], journey.able, strict=True):
+        path = extend(leaf, brought)
+        for node, (able, met) in zip(path[brought.first :], brought.able, strict=True):
             before = node.parent
             assert before is not None
             before.able, before.met = able, met
             node.spent = before.spent + _price(before, node.task)
-        order = journey.order
-        for number in range(first, len(path)):
-            position = journey.scheduled[number]
-            self._try_earlier(journey, path, order.conflicts[position] & ~order.given[position], path[number].task)
-        for held in journey.held:
-            positions = order.positions.get(held.task, [])
-            past = order.before[positions[-1]] | 1 << positions[-1] if positions else 0
-            self._try_earlier(journey, path, order.conflicts_of(held.what) & ~past, held.task)
-        self.leaf = next_leaf(path[-1] if path else leaf)
-
-    def _try_earlier(self, journey: Journey, path: list[Node], conflicts: int, task: int) -> None:
-        """Let the task go before each of the steps that it conflicts with, and at the switches before them."""
-        numbers = {position: number for number, position in enumerate(journey.scheduled)}
-        for position in positions_in(conflicts):
-            number = numbers[position]
-            start = _block_start(path, number)
-            for place in {number, start, _block_start(path, start - 1)}:
-                self._let_go(path[place].parent, task)
+        for task, numbers in brought.earlier:
+            for number in numbers:
+                start = _block_start(path, number)
+                # At the switches before the step, too: there it costs no preemption.
+                for place in {number, start, _block_start(path, start - 1)}:
+                    self._let_go(path[place].parent, task)
+        if leaf is self.leaf:
+            self.leaf = next_leaf(path[-1] if path else leaf)
 
     def _let_go(self, node: Node | None, task: int) -> None:
         """Let the task go on after a node, or everybody who can if it cannot itself."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from simulator.engines.collectives import Mismatch
 from simulator.engines.interface import Effects, Ending
 from simulator.exhaustive.tree import NOBODY, Node, Sleepers
@@ -17,13 +19,32 @@ class Errand:
 
     __slots__ = ("first", "operations", "siblings", "sleepers", "tasks")
 
-    def __init__(self, leaf: Node, sleeping: bool = True) -> None:
-        path = leaf.path()
-        self.tasks = [node.task for node in path]
-        self.operations: list[Operation | None] = [node.operation for node in path]
-        self.first = sum(1 for node in path if node.run)
-        self.sleepers: Sleepers = path[self.first - 1].sleepers if self.first else NOBODY
-        self.siblings = [_left_siblings(node) if sleeping else NOBODY for node in path[self.first :]]
+    def __init__(
+        self,
+        tasks: list[int],
+        operations: list[Operation | None],
+        first: int = 0,
+        sleepers: Sleepers = NOBODY,
+        siblings: Sequence[Sleepers] = (),
+    ) -> None:
+        self.tasks = tasks
+        self.operations = operations
+        self.first = first
+        self.sleepers = sleepers
+        self.siblings = siblings or [NOBODY] * (len(tasks) - first)
+
+
+def errand_of(leaf: Node, *, sleeping: bool = True) -> Errand:
+    """The schedule that leads to a leaf; without ``sleeping`` nobody ever sleeps."""
+    path = leaf.path()
+    first = sum(1 for node in path if node.run)
+    return Errand(
+        [node.task for node in path],
+        [node.operation for node in path],
+        first,
+        path[first - 1].sleepers if first else NOBODY,
+        [_left_siblings(node) for node in path[first:]] if sleeping else (),
+    )
 
 
 def _left_siblings(node: Node) -> Sleepers:

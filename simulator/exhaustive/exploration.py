@@ -1,4 +1,4 @@
-"""Optimal dynamic partial-order reduction, without a bound and on one core: every class of interleavings once.
+"""Optimal dynamic partial-order reduction, without a bound: every class of interleavings once.
 
 Abdulla, Aronis, Jonsson, Sagonas: Source Sets: A Foundation for Optimal Dynamic Partial Order Reduction, JACM 64(4),
 2017, algorithm 2. A run is made anew for each class (nothing of the ranks can be undone), along its wakeup sequence and
@@ -12,62 +12,51 @@ got. Whether the class was new is then known from the run; if not, it is counted
 
 from __future__ import annotations
 
-from simulator.exhaustive.errand import Errand, Journey
-from simulator.exhaustive.replayer import Replayer
-from simulator.exhaustive.reversals import Reversals
+from simulator.exhaustive.brought import Brought
+from simulator.exhaustive.errand import Errand, errand_of
 from simulator.exhaustive.tree import Node, insert, leaves_to_run, next_leaf
-from simulator.exhaustive.walker import Walker
 from simulator.happens_before import Touched
 
 NOTHING = Touched({})
 
 
 class Exploration:
-    """The search of one attempt."""
+    """The search of one attempt: the tree of its schedules. ``leaf`` is the leftmost that is to be run."""
 
-    def __init__(self, walker: Walker, replayer: Replayer) -> None:
-        self._walker = walker
-        self._replayer = replayer
-        self.root = Node(None, -1, NOTHING, None)
-        self.leaf: Node | None = self.root
+    def __init__(self, root: Node | None = None) -> None:
+        self.root = root or Node(None, -1, NOTHING, None)
+        self.leaf: Node | None = next(leaves_to_run(self.root), None)
 
-    def go_on_with(self, root: Node) -> None:
-        """Take up a search that was left before its end."""
-        self.root = root
-        self.leaf = next(leaves_to_run(root), None)
+    def errand(self, leaf: Node) -> Errand:
+        """What is to be run for a leaf."""
+        return errand_of(leaf)
 
-    def make(self, leaf: Node) -> Journey:
-        """Make the run of a leaf. Nothing is noted of it yet: if the search is left now, it will be made again."""
-        return self._walker.make(Errand(leaf))
-
-    def take_in(self, leaf: Node, journey: Journey) -> None:
+    def take_in(self, leaf: Node, brought: Brought) -> None:
         """Note what the run of a leaf brought: its path, and what its races lead to."""
-        path = extend(leaf, journey)
-        for number, continuation in Reversals(journey, self._replayer):
+        path = extend(leaf, brought)
+        for number, continuation in brought.reversals:
             taken = path[number]
             assert taken.parent is not None
             insert(taken.parent, taken, continuation)
-        self.leaf = next_leaf(path[-1] if path else leaf)
+        if leaf is self.leaf:
+            self.leaf = next_leaf(path[-1] if path else leaf)
 
 
-def extend(leaf: Node, journey: Journey) -> list[Node]:
+def extend(leaf: Node, brought: Brought) -> list[Node]:
     """Mark the path to a leaf as run, and add the steps that the run took after it. Gives the whole path."""
-    order, path = journey.order, leaf.path()
-    first = len(journey.scheduled) - len(journey.sleepers)
+    path = leaf.path()
     if not path:
         leaf.run = True
-    for number, sleepers in enumerate(journey.sleepers, first):
-        position = journey.scheduled[number]
-        step = order.steps[position]
+    for number, taken in enumerate(brought.taken, brought.first):
         if number < len(path):
             node = path[number]
         else:
             parent = path[-1] if path else leaf
-            node = Node(parent, step.task, order.touched[position], step.operation)
+            node = Node(parent, taken.task, taken.what, taken.operation)
             parent.children.append(node)
             path.append(node)
-        node.what = order.touched[position]
-        node.operation = step.operation
-        node.sleepers = sleepers
+        node.what = taken.what
+        node.operation = taken.operation
+        node.sleepers = taken.sleepers
         node.run = True
     return path

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from simulator.exhaustive.attempts import Start
+from simulator.exhaustive.bounded import BoundedExploration
+from simulator.exhaustive.exploration import Exploration
 from simulator.exhaustive.injections import Plan
 from simulator.exhaustive.judging import Finding
 from simulator.exhaustive.report import Report, StartKey
@@ -52,8 +54,8 @@ class Search:
     """One pass, with what is known of looks at times. When ``wider`` differs from it, the pass must be repeated.
 
     ``proof`` is the first violation; ``reason`` says why a search that has come to its end is not complete all the
-    same. ``waiting`` are the jobs to be done; the first of them is under way. ``roots`` are the trees of those that
-    have begun. ``earlier`` is what passes before this one have done.
+    same. ``waiting`` are the jobs to be done; the first of them is under way. ``explorations`` are the trees of those
+    that have begun. ``earlier`` is what passes before this one have done.
     """
 
     def __init__(self, experiment: Experiment, looks: Looks = NO_LOOKS, preemptions: int | None = None) -> None:
@@ -70,11 +72,10 @@ class Search:
         self.starts: set[StartKey] = set()
         self.plans: set[tuple[int, Plan]] = set()
         self.waiting: deque[Job] = deque()
-        self.roots: dict[tuple[int, Plan], Node] = {}
+        self.explorations: dict[tuple[int, Plan], Exploration | BoundedExploration] = {}
         self.done = 0
         self.passes = 1
         self.earlier = Counts()
-        self.leaf: Node | None = None
         self.add(Job(0, Start.first(experiment), frozenset()))
 
     @property
@@ -89,8 +90,11 @@ class Search:
 
     @property
     def fraction(self) -> float:
-        """An estimate of the part of the search that is done."""
-        return 1.0 if not self.waiting else (self.done + part_left_of(self.leaf)) / (self.done + len(self.waiting))
+        """An estimate of the part of this pass that is done."""
+        if not self.waiting:
+            return 1.0
+        begun = sum(part_left_of(exploration.leaf) for exploration in self.explorations.values())
+        return (self.done + begun) / (self.done + len(self.waiting))
 
     def again(self) -> Search:
         """The next pass, with all that is known of looks by now."""
@@ -109,16 +113,31 @@ class Search:
         states = StateJudge(self.experiment, self.looks)
         while not self.is_over:
             job = self.waiting[0]
-            unit = Unit(self.experiment, job.start, job.plan, self.looks, states, self.preemptions, look_up)
-            unit.exploration.go_on_with(self.roots.setdefault((job.number, job.plan), unit.exploration.root))
-            for report in unit.reports():
-                self.leaf = unit.exploration.leaf
+            unit = Unit(self.experiment, job.start, job.plan, self.looks, states, self.preemptions is not None, look_up)
+            exploration = self.exploration(job)
+            while exploration.leaf is not None:
+                leaf = exploration.leaf
+                journey = unit.make(exploration.errand(leaf))
+                # The tree takes it in when it is judged: if the search is left before, the run is made again.
+                report = unit.judge(journey)
+                exploration.take_in(leaf, unit.brought(journey))
                 self.merge(job, report)
-                if self.leaf is None:
+                if exploration.leaf is None:
                     self.finish(job)
                 yield self.counts
                 if self.must_stop:
                     return
+
+    def exploration(self, job: Job) -> Exploration | BoundedExploration:
+        """The tree of a job."""
+        key = (job.number, job.plan)
+        if key not in self.explorations:
+            self.explorations[key] = self.tree(None)
+        return self.explorations[key]
+
+    def tree(self, root: Node | None) -> Exploration | BoundedExploration:
+        """A tree of this search's kind: that below a root, or one that has not begun."""
+        return Exploration(root) if self.preemptions is None else BoundedExploration(self.preemptions, root)
 
     def merge(self, job: Job, report: Report) -> None:
         """Take in what a run of a job has brought."""
@@ -153,6 +172,5 @@ class Search:
     def finish(self, job: Job) -> None:
         """The job is done."""
         self.waiting.remove(job)
-        self.roots.pop((job.number, job.plan), None)
-        self.leaf = None
+        self.explorations.pop((job.number, job.plan), None)
         self.done += 1

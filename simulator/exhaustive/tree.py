@@ -6,17 +6,19 @@ be taken, in the order in which they were found; what hangs below a node that wa
 2017, section 6). Every leaf that was not run is one run to make.
 
 Deviation from the paper, where the wakeup tree at a node lives only while a depth-first search stands there: here
-nodes stay until nothing can be inserted below them any more, and what is inserted goes to the right of what is there.
-A left sibling is asleep in everything to its right, explored or not. So the runs can be made in any order, several at
-a time, and the search can be stopped and taken up again; made from left to right, it is the paper's.
+nodes stay until nothing can be inserted below them any more, which is when all to their left is complete. What is
+inserted goes to the right of what is there, also below a node that was run. A left sibling is asleep in everything to
+its right, explored or not. So the runs can be made in any order, several at a time, and the search can be stopped and
+taken up again; made from left to right, it is the paper's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from simulator.happens_before import HappensBefore, Touched, conflicting
+from simulator.engines.interface import Step
+from simulator.happens_before import Touched, conflicting
 from simulator.operations import Operation
 
 Sleepers = dict[int, Touched]
@@ -100,6 +102,19 @@ def awake_after(sleepers: Sleepers, what: Touched) -> Sleepers:
     return {task: its for task, its in sleepers.items() if conflicting(its, what) is None} or NOBODY
 
 
+class Order(Protocol):
+    """What is asked of the order of a run; see ``HappensBefore``."""
+
+    @property
+    def steps(self) -> Sequence[Step]: ...
+    @property
+    def touched(self) -> Sequence[Touched]: ...
+    @property
+    def before(self) -> Sequence[int]: ...
+    def of_task(self, task: int) -> int: ...
+    def conflicts_of(self, what: Touched) -> int: ...
+
+
 class Continuation:
     """What is to be run after a node: some steps of a run in their order, and last of all one more step.
 
@@ -111,21 +126,21 @@ class Continuation:
     __slots__ = ("_find_out", "_what", "operation", "order", "steps", "task")
 
     def __init__(
-        self, order: HappensBefore, steps: int, task: int, operation: Operation, find_out: Callable[[], Touched]
+        self, order: Order, steps: int, task: int, operation: Operation, what: Touched | Callable[[], Touched]
     ) -> None:
         self.order = order
         self.steps = steps
         self.task = task
         self.operation = operation
-        self._find_out = find_out
-        self._what: Touched | None = None
+        self._what = what
 
     @property
     def what(self) -> Touched:
         """What the last step touches."""
-        if self._what is None:
-            self._what = self._find_out()
-        return self._what
+        what = self._what
+        if not isinstance(what, Touched):
+            what = self._what = what()
+        return what
 
     def weak_initial(self, task: int, what: Touched) -> int | None:
         """Whether this may as well begin with the task's next step, which touches ``what`` (JACM 2017, definition 4.3).
@@ -168,17 +183,7 @@ class Continuation:
         return node
 
 
-class Insertable(Protocol):
-    """What can be inserted into a tree; see ``Continuation``."""
-
-    @property
-    def is_empty(self) -> bool: ...
-    def weak_initial(self, task: int, what: Touched) -> int | None: ...
-    def consume(self, position: int) -> None: ...
-    def append_to(self, node: Node) -> Node: ...
-
-
-def insert(node: Node, taken: Node, continuation: Insertable) -> Node | None:
+def insert(node: Node, taken: Node, continuation: Continuation) -> Node | None:
     """Make sure that ``continuation`` is explored after ``node`` (JACM 2017, definition 6.2 and the test before it).
 
     ``taken`` is the child of ``node`` on the path of the run that asks for it. Gives the new leaf, or None where the
@@ -229,15 +234,23 @@ def part_left_of(leaf: Node | None) -> float:
 
 
 def next_leaf(node: Node) -> Node | None:
-    """The leftmost leaf to run of the whole tree, given one whose left is complete; None when all is explored."""
+    """The leftmost leaf to run of the whole tree, given a node whose left is complete; None when all is explored.
+
+    Nodes become complete on the way, from left to right: as long as something is to be run to the left of a node, that
+    may lead to insertions below it.
+    """
     here: Node | None = node
-    while here is not None and all(child.complete for child in here.children) and here.run:
-        here.complete = True
-        here.children = []
-        here = here.parent
-    while here is not None and not here.is_leaf_to_run:
-        here = next(child for child in here.children if not child.complete)
-    return here
+    while here is not None:
+        below = next((child for child in here.children if not child.complete), None)
+        if below is not None:
+            here = below
+        elif here.is_leaf_to_run:
+            return here
+        else:
+            here.complete = True
+            here.children = []
+            here = here.parent
+    return None
 
 
 def _child(node: Node, task: int, what: Touched, operation: Operation | None) -> Node:

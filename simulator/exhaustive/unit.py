@@ -1,13 +1,12 @@
-"""All classes of one attempt from one start with one plan of errors."""
+"""The runs of one attempt from one start with one plan of errors, and what is judged of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from simulator.exhaustive.attempts import Places, Start
-from simulator.exhaustive.bounded import BoundedExploration
-from simulator.exhaustive.errand import Journey
-from simulator.exhaustive.exploration import Exploration
+from simulator.exhaustive.brought import Brought, brought_of
+from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Injections, Plan
 from simulator.exhaustive.judging import ClassJudge, Instant
 from simulator.exhaustive.replayer import Rewindable
@@ -22,7 +21,7 @@ _LOCKS = "a rank that dies lets its file locks go, and what the others do then i
 
 
 class Unit:
-    """Explores and judges them. ``exploration`` holds what is still to be done.
+    """Makes the runs, and judges them.
 
     ``look_up`` is called before each state is judged; what it raises breaks the run off.
     """
@@ -34,22 +33,17 @@ class Unit:
         plan: Plan,
         looks: Looks,
         states: StateJudge,
-        preemptions: int | None = None,
+        bounded: bool = False,
         look_up: Callable[[], None] = lambda: None,
     ) -> None:
         scenario = experiment.scenario
-        self.start = start
+        self.start = start = start.with_steps(experiment)
         self._looks = looks
         self._states = states
         self._injections = Injections(scenario.faults.errors, plan, scenario.cluster.world_size)
-        bounded = preemptions is not None
-        walker = Walker(Places(experiment, start, self._injections).begin, looks, scenario.budgets, bounded)
-        replayer = start.replayer(experiment)
-        self.exploration: Exploration | BoundedExploration
-        if preemptions is None:
-            self.exploration = Exploration(walker, replayer)
-        else:
-            self.exploration = BoundedExploration(walker, preemptions)
+        self._bounded = bounded
+        self._walker = Walker(Places(experiment, start, self._injections).begin, looks, scenario.budgets, bounded)
+        self._replayer = replayer = start.replayer(experiment)
         self._starts: list[tuple[StartKey, Start]] = []
         self._judge = ClassJudge(
             experiment,
@@ -62,20 +56,16 @@ class Unit:
             look_up=look_up,
         )
 
-    def reports(self) -> Iterator[Report]:
-        """Make one run after the other, and judge its class, unless more is looked at than was known.
+    def make(self, errand: Errand) -> Journey:
+        """Make a run. It is to be judged, and taken in by the tree, before the next one is made."""
+        return self._walker.make(errand)
 
-        A run is noted in the tree once it is judged: if a judgement is broken off, nothing is lost.
-        """
-        exploration = self.exploration
-        while exploration.leaf is not None:
-            leaf = exploration.leaf
-            journey = exploration.make(leaf)
-            report = self._report(journey)
-            exploration.take_in(leaf, journey)
-            yield report
+    def brought(self, journey: Journey) -> Brought:
+        """What the run brings to the tree."""
+        return brought_of(journey, self._replayer, bounded=self._bounded)
 
-    def _report(self, journey: Journey) -> Report:
+    def judge(self, journey: Journey) -> Report:
+        """Judge the run's class, unless more is looked at than was known. Nothing is kept if this is broken off."""
         injections = self._injections
         report = Report(
             key=journey.order.key(),

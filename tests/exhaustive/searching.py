@@ -7,9 +7,9 @@ from typing import Any
 
 from simulator.boundary import installed
 from simulator.exhaustive.attempts import Start
-from simulator.exhaustive.errand import Journey
+from simulator.exhaustive.bounded import BoundedExploration
+from simulator.exhaustive.exploration import Exploration
 from simulator.exhaustive.states import StateJudge
-from simulator.exhaustive.tree import Node
 from simulator.exhaustive.unit import Unit
 from simulator.experiment import ROOT, Experiment
 from simulator.happens_before import NO_LOOKS, Looks
@@ -46,18 +46,16 @@ def searched(programs: Sequence[Callable[..., Any]], preemptions: int | None = N
 def _pass(experiment: Experiment, looks: Looks, preemptions: int | None) -> tuple[Found, Looks]:
     """One pass with what is known of looks at times; what is known after it."""
     found, start = Found(), Start.first(experiment)
-    unit = Unit(experiment, start, frozenset(), looks, StateJudge(experiment, looks), preemptions)
-    replayer = start.replayer(experiment)
-    take_in = unit.exploration.take_in
-
-    def noting(leaf: Node, journey: Journey) -> None:
+    exploration = Exploration() if preemptions is None else BoundedExploration(preemptions)
+    unit = Unit(experiment, start, frozenset(), looks, StateJudge(experiment, looks), preemptions is not None)
+    replayer, wider = start.replayer(experiment), looks
+    while exploration.leaf is not None:
+        leaf = exploration.leaf
+        journey = unit.make(exploration.errand(leaf))
+        report = unit.judge(journey)
         digest = replayer.go_to(journey.order, journey.scheduled).digest()
         found.outcomes.add(outcome(journey.endings, journey.waiting, digest))
-        take_in(leaf, journey)
-
-    unit.exploration.take_in = noting  # type: ignore[method-assign]
-    wider = looks
-    for report in unit.reports():
+        exploration.take_in(leaf, unit.brought(journey))
         found.runs += 1
         wider |= report.looks
         if wider != looks:

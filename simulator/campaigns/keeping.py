@@ -1,0 +1,37 @@
+"""Keeps how far an exhaustive search has come: when it is stopped, and now and then in case it is killed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from simulator.exhaustive.checkpoint import save
+from simulator.exhaustive.search import Search
+
+_EVERY = 60.0
+"""Seconds between two checkpoints of a search that goes on."""
+
+
+class Keeper:
+    """Writes to ``path``. ``started`` is the value of ``perf_counter`` at which the search would have begun at once."""
+
+    def __init__(self, path: Path, started: float) -> None:
+        self._path = path
+        self._started = started
+        self._next = time.perf_counter() + _EVERY
+
+    def keep(self, search: Search) -> None:
+        """Keep it now. A search must be between two runs, or broken off in a judgement."""
+        save(search, time.perf_counter() - self._started, self._path)
+
+    def keep_now_and_then(self, search: Search) -> None:
+        """Keep it if that was long ago."""
+        now = time.perf_counter()
+        if now > self._next and not search.must_stop:
+            self.keep(search)
+            # Not more than a part of the time is spent on this, however large the search gets.
+            self._next = max(now + _EVERY, time.perf_counter() + 20 * (time.perf_counter() - now))
+
+    def forget(self) -> None:
+        """The search has come to its end: nothing is to be gone on with."""
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,137 @@
+"""A search that was left before its end, as a file from which it goes on."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from simulator.errors import UsageError
+from simulator.exhaustive.attempts import Start
+from simulator.exhaustive.certificate import digest_of_scenario
+from simulator.exhaustive.injections import Address
+from simulator.exhaustive.report import StartKey
+from simulator.exhaustive.rows import Row, rows_of, tree_of
+from simulator.exhaustive.search import Counts, Job, Search
+from simulator.experiment import Experiment
+from simulator.happens_before import Looks
+
+_FORMAT = 1
+_BYTES = 32
+"""Of a state's name: more than the encoder's integers hold."""
+
+
+class _Key(msgspec.Struct, frozen=True):
+    state: bytes
+    rest: tuple[int, int, int, int, tuple[int, ...]]
+
+
+class _Job(msgspec.Struct, frozen=True):
+    number: int
+    start: Start
+    plan: list[Address]
+    rows: list[Row] | None
+    """Its tree, if it has begun."""
+
+
+class _File(msgspec.Struct, frozen=True):
+    format: int
+    digest: str
+    seconds: float
+    looks: Looks
+    counts: Counts
+    earlier: Counts
+    passes: int
+    interleaved: bool
+    reason: str | None
+    done: int
+    classes: list[int]
+    states: list[bytes]
+    starts: list[_Key]
+    plans: list[tuple[int, list[Address]]]
+    waiting: list[_Job]
+
+
+def save(search: Search, seconds: float, path: Path) -> None:
+    """Write how far a search has come, and the seconds that it has taken: the whole file or nothing.
+
+    Raises UsageError where the file cannot be written.
+    """
+    data = msgspec.msgpack.encode(_file_of(search, seconds))
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ckptrace-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def load(experiment: Experiment, preemptions: int | None, path: Path) -> tuple[Search, float]:
+    """The search that a file keeps, and the seconds that it has taken so far.
+
+    Raises UsageError for a file that is none, or that keeps another search: of another scenario, bound or code.
+    """
+    try:
+        kept = msgspec.msgpack.decode(path.read_bytes(), type=_File)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a checkpoint of a search ({error})") from error
+    if kept.format != _FORMAT:
+        raise UsageError(f"{path}: a checkpoint of format {kept.format}; this version reads format {_FORMAT}")
+    if kept.digest != digest_of_scenario(experiment, preemptions):
+        raise UsageError(f"{path}: keeps the search of another scenario, bound or code; delete it to start anew")
+    return _search_of(kept, experiment, preemptions), kept.seconds
+
+
+def _file_of(search: Search, seconds: float) -> _File:
+    waiting = []
+    for job in search.waiting:
+        begun = search.explorations.get((job.number, job.plan))
+        rows = None if begun is None else rows_of(begun.root)
+        waiting.append(_Job(job.number, job.start.without_steps(), sorted(job.plan), rows))
+    return _File(
+        format=_FORMAT,
+        digest=digest_of_scenario(search.experiment, search.preemptions),
+        seconds=seconds,
+        looks=search.looks,
+        counts=search.counts,
+        earlier=search.earlier,
+        passes=search.passes,
+        interleaved=search.interleaved,
+        reason=search.reason,
+        done=search.done,
+        classes=sorted(search.classes),
+        states=[state.to_bytes(_BYTES, "little") for state in sorted(search.states)],
+        starts=[_Key(key[0].to_bytes(_BYTES, "little"), key[1:]) for key in sorted(search.starts)],
+        plans=[(number, sorted(plan)) for number, plan in search.plans],
+        waiting=waiting,
+    )
+
+
+def _search_of(kept: _File, experiment: Experiment, preemptions: int | None) -> Search:
+    search = Search(experiment, kept.looks, preemptions)
+    search.counts, search.earlier, search.passes = kept.counts, kept.earlier, kept.passes
+    search.interleaved, search.reason, search.done = kept.interleaved, kept.reason, kept.done
+    search.classes = set(kept.classes)
+    search.states = {int.from_bytes(state, "little") for state in kept.states}
+    search.starts = {_start_key(key) for key in kept.starts}
+    search.plans = {(number, frozenset(plan)) for number, plan in kept.plans}
+    search.waiting.clear()
+    for each in kept.waiting:
+        job = Job(each.number, each.start, frozenset(each.plan))
+        search.waiting.append(job)
+        if each.rows is not None:
+            search.explorations[job.number, job.plan] = search.tree(tree_of(each.rows))
+    return search
+
+
+def _start_key(key: _Key) -> StartKey:
+    return (int.from_bytes(key.state, "little"), *key.rest)
