@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from simulator.faults import ErrorRule, Faults
     from simulator.invariants.violation import at_end
     from simulator.rank import Rank
+    from simulator.reports.from_python import as_html, as_text, save
 
 __all__ = [
     "Confirmation",
@@ -25,15 +26,21 @@ __all__ = [
     "Faults",
     "Rank",
     "Result",
+    "as_html",
+    "as_text",
     "at_end",
     "certify",
     "confirm",
     "explore",
     "replay",
     "run_as_rank",
+    "save",
 ]
 
 _WHERE = {
+    "as_html": "simulator.reports.from_python",
+    "as_text": "simulator.reports.from_python",
+    "save": "simulator.reports.from_python",
     "certify": "simulator.campaigns.certifying",
     "explore": "simulator.campaigns.interface",
     "replay": "simulator.campaigns.replaying",

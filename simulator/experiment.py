@@ -43,6 +43,7 @@ class Experiment:
         scenario: Scenario,
         *,
         programs: Sequence[Program] | None = None,
+        strategy: Callable[[], Any] | None = None,
         pick: Callable[[Path], Path | None] | None = None,
         checks: Sequence[Check] = (),
     ) -> None:
@@ -55,7 +56,7 @@ class Experiment:
         self.bound: BoundWorkload | None = None
         self.probe: StrategyProbe | FunctionProbe | None = None
         if scenario.strategy is not None:
-            factory = registry.factory(scenario.strategy.name, scenario.strategy.options)
+            factory = strategy or registry.factory(scenario.strategy.name, scenario.strategy.options)
             self.bound = BoundWorkload(scenario)
             program = training_program(factory, scenario.workload, self.bound)
             self.programs: list[Program] = [program] * cluster.world_size
@@ -224,6 +225,9 @@ def costs_of(choice: CostChoice) -> CostModel | None:
 
 def _check_names(invariants: Sequence[str] | None, checks: Sequence[Check]) -> None:
     known = [*NAMES, *(getattr(check, "__name__", "invariant") for check in checks)]
+    for check in checks:
+        if not callable(check):
+            raise UsageError(f"invariants: {check!r} is no function")
     for name in invariants or ():
         if name not in known:
             raise UsageError(f"invariants: unknown invariant {name!r}; there are {', '.join(known)}")

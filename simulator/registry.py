@@ -29,6 +29,11 @@ def strategy_class(name: str) -> type[Any]:
     if ".py:" in name:
         return _from_file(name)
     registered = _registered()
+    if name not in registered and ":" in name:
+        found = function(name, "strategy")
+        if not isinstance(found, type):
+            raise UsageError(f"strategy: {name} is no class")
+        return found
     if name not in registered:
         raise UsageError(f"unknown strategy {name!r}; known are {', '.join(names())}, or path/to/file.py:Class")
     try:

@@ -91,6 +91,10 @@ class Trace(msgspec.Struct, frozen=True, dict=True):
         """The tape that the run was recorded on."""
         return Tape.of_entries(self.tape)
 
+    def __repr__(self) -> str:
+        events = sum(len(attempt.events) for attempt in self.attempts)
+        return f"<Trace {self.verdict.invariant if self.verdict else 'clean'}, {events} operations, {self.digest}>"
+
     def found_in(self, directory: Path) -> None:
         """Keep the directory of the file that it was read from; no part of the file."""
         msgspec.structs.force_setattr(self, "_directory", directory)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from simulator.campaigns.given import Invariants, StrategyLike, reference_of, split, strategy_of
 from simulator.campaigns.result import Result
 from simulator.campaigns.sampling import Progress, sample
 from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.rank import Rank
-from simulator.scenario import Cluster, FilesystemChoice, Scenario
+from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice
 
-Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]]
+Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]] | StrategyLike
 
 
 def experiment_of(
@@ -29,20 +29,37 @@ def experiment_of(
     faults: Faults | None = None,
     restarts: int = 0,
     pick: Callable[[Path], Path | None] | None = None,
-    invariants: Sequence[Callable[..., Any]] = (),
+    invariants: Invariants = (),
 ) -> Experiment:
-    """An experiment from what the public functions take: a program, one program a rank, or a whole scenario.
+    """An experiment from what the public functions take: a program, one a rank, a strategy, or a whole scenario.
 
-    Raises UsageError when the number of programs and the cluster disagree.
+    Raises UsageError when the number of programs and the cluster disagree, or something given is none of these.
     """
     if isinstance(programs, Experiment):
         return programs
+    names, checks = split(invariants)
     if isinstance(programs, Scenario):
-        return Experiment(programs, checks=invariants)
+        if names is not None:
+            programs = msgspec.structs.replace(programs, invariants=names)
+        return Experiment(programs, checks=checks)
+    strategy = strategy_of(programs)
+    if strategy is not None:
+        if pick is not None:
+            raise UsageError("pick: a strategy has a pick of its own")
+        scenario = Scenario(
+            cluster=Cluster(2 if nodes is None else nodes, 1 if ranks_per_node is None else ranks_per_node),
+            strategy=StrategyChoice(strategy[0]),
+            invariants=names,
+            filesystem=FilesystemChoice(filesystem),
+            faults=faults or Faults(),
+            restarts=restarts,
+        )
+        return Experiment(scenario, strategy=strategy[1], checks=checks)
     if callable(programs):
         cluster = Cluster(2 if nodes is None else nodes, 1 if ranks_per_node is None else ranks_per_node)
         each = [programs] * max(0, cluster.world_size)
     else:
+        assert isinstance(programs, Iterable), "neither a strategy nor a function"
         each = list(programs)
         per_node = 1 if ranks_per_node is None else ranks_per_node
         cluster = Cluster(len(each) // max(1, per_node) if nodes is None else nodes, per_node)
@@ -51,10 +68,11 @@ def experiment_of(
         filesystem=FilesystemChoice(filesystem),
         faults=faults or Faults(),
         restarts=restarts,
-        program=_reference(programs),
-        pick=_reference(pick),
+        program=reference_of(programs),
+        pick=reference_of(pick),
+        invariants=names,
     )
-    return Experiment(scenario, programs=each, pick=pick, checks=invariants)
+    return Experiment(scenario, programs=each, pick=pick, checks=checks)
 
 
 def explore(
@@ -70,10 +88,13 @@ def explore(
     faults: Faults | None = None,
     restarts: int = 0,
     pick: Callable[[Path], Path | None] | None = None,
-    invariants: Sequence[Callable[..., Any]] = (),
+    invariants: Invariants = (),
     progress: Progress | None = None,
 ) -> Result:
     """Sample schedules of a program (run once a rank) until an invariant is violated or ``schedules`` were run.
+
+    ``programs`` may also be a strategy (a class with ``save`` and ``pick``, or an instance). ``invariants`` are names,
+    which select built-in ones, and functions, which add one's own.
 
     Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
     when nothing was interleaved or the code is not deterministic.
@@ -96,18 +117,3 @@ def explore(
         return sample(
             experiment, schedules=schedules, scheduler=scheduler, seed=seed, seconds=seconds, progress=progress
         )
-
-
-def _reference(function: Any) -> str | None:
-    """How a scenario names a function so that another process finds it; None where nobody could.
-
-    One program for each rank has no such name, and neither has a function inside a function.
-    """
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "<")
-    if module is None or "<" in name:
-        return None
-    if getattr(sys.modules.get(module), "__package__", None):
-        return f"{module}:{name}"
-    # A script, or a module that only this process can import by its name.
-    file = inspect.getsourcefile(function)
-    return None if file is None else f"{os.path.abspath(file)}:{name}"

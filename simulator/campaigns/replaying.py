@@ -14,7 +14,10 @@ from simulator import scenario as scenarios, trace as traces
 from simulator.boundary import installed
 from simulator.campaigns.comparing import Comparer
 from simulator.campaigns.disk import disk_runs
+from simulator.campaigns.explaining import Explanation
 from simulator.campaigns.failure import trace_of
+from simulator.campaigns.given import strategy_of
+from simulator.campaigns.interface import Programs
 from simulator.campaigns.result import Failure, Result
 from simulator.engines.interface import Engine
 from simulator.errors import Divergence, UsageError
@@ -23,13 +26,10 @@ from simulator.filesystems import Filesystem
 from simulator.invariants import Judge
 from simulator.invariants.judge import Check
 from simulator.invariants.violation import NAMES
-from simulator.rank import Rank
 from simulator.run import Run, Scheduler
 from simulator.schedulers.replay import StrictReplay, TapeReplay
 from simulator.tape import Tape
 from simulator.trace import Trace
-
-Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]]
 
 _NEED_PICK = frozenset({"complete", "content", "progress", "keep", "agree"})
 
@@ -101,15 +101,18 @@ def experiment_of_trace(
         assert isinstance(remembered, Experiment)
         return remembered
     scenario = scenarios.from_table(trace.scenario, "the trace's scenario")
-    if programs is not None and scenario.strategy is not None:
+    strategy = None if programs is None else strategy_of(programs)
+    if programs is not None and strategy is None and scenario.strategy is not None:
         raise UsageError(f"programs: the trace is one of the strategy {scenario.strategy.name!r}")
+    if strategy is not None and scenario.strategy is None:
+        raise UsageError("programs: the trace is one of a plain program, not of a strategy")
     if scenario.strategy is None and scenario.program is None and programs is None:
         raise UsageError("the trace is of a program that has no name by which to find it: give it as programs=")
     directory = trace.directory()
     if directory is not None:
         scenario = scenario.with_files(partial(_beside, directory))
-    each = [programs] * scenario.cluster.world_size if callable(programs) else programs
-    experiment = Experiment(scenario, programs=each, pick=pick, checks=invariants)
+    each: Any = [programs] * scenario.cluster.world_size if callable(programs) else programs
+    experiment = Experiment(scenario, programs=each, strategy=strategy and strategy[1], pick=pick, checks=invariants)
     violated = trace.verdict.invariant if trace.verdict is not None else None
     if violated in _NEED_PICK and experiment.probe is None and violated not in _names(invariants):
         raise UsageError(f"the trace violates {violated!r}, which needs the program's pick function: give it as pick=")
@@ -193,9 +196,20 @@ def _failure(experiment: Experiment, run: Run, recording: Trace) -> Failure | No
         violation.message,
         violation.signature,
         trace,
-        explanation=trace.explanation,
+        explanation=_explanation(trace),
         schedule=1,
     )
+
+
+def _explanation(trace: Trace) -> Explanation | None:
+    """What the trace's explanation says, in the form in which a search gives it."""
+    table = trace.explanation
+    if table is None:
+        return None
+    pair = [table.get(key) for key in ("first", "second")]
+    attempt = next((each["attempt"] for each in pair if each is not None), len(trace.attempts) - 1)
+    first, second = (None if each is None else each["position"] for each in pair)
+    return Explanation(attempt, first, second, table.get("flipped", ""), table.get("text", ""))
 
 
 def _beside(directory: Path, file: str) -> str:

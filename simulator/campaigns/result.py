@@ -21,6 +21,9 @@ class Failure(msgspec.Struct):
     schedule: int = 0
     """The number of the schedule that failed, from 1."""
 
+    def __repr__(self) -> str:
+        return f"<Failure {self.invariant}: {self.error}>"
+
 
 class Result(msgspec.Struct):
     """The outcome of an exploration.
@@ -47,3 +50,22 @@ class Result(msgspec.Struct):
     lengths: list[int] = []
     certificate: dict[str, Any] | None = None
     """The figures of an exhaustive search."""
+
+    def __repr__(self) -> str:
+        return f"<Result {self._head()}>"
+
+    def __str__(self) -> str:
+        """The verdict, what it covers, and what to do with a failure, in a few lines."""
+        lines = [self._head(), f"{self.coverage} ({self.seconds:.1f} s, seed {self.seed})"]
+        if self.reason:
+            lines.append(self.reason)
+        if self.failure is not None:
+            lines.append(
+                "print(simulator.as_text(result)) shows the schedule, simulator.replay(result.failure) runs it"
+            )
+        return "\n".join(lines)
+
+    def _head(self) -> str:
+        return (
+            self.verdict if self.failure is None else f"{self.verdict} {self.failure.invariant}: {self.failure.error}"
+        )
