@@ -54,32 +54,32 @@ def _open(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
         return
     changes = bool((flags or 0) & CHANGES) or (isinstance(mode, str) and bool(set(mode) & set("wax+")))
     if is_below(caller.root, text) or (changes and not is_bytecode(text)):
-        refuse(caller, described("open", os.fsdecode(path), mode if mode is not None else flags) + _past)
+        refuse(caller, described("open", os.fsdecode(path), mode if mode is not None else flags) + PAST)
 
 
 def _look(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
     text = _whole(caller, arguments[0] if arguments else None)
     if text is not None and is_below(caller.root, text):
-        refuse(caller, described(event, *arguments[:1]) + _past)
+        refuse(caller, described(event, *arguments[:1]) + PAST)
 
 
 def _change(paths: int) -> Callable[[Caller, str, tuple[Any, ...]], None]:
     def check(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
         texts = [_whole(caller, path) for path in arguments[:paths]]
         if not all(text is None or is_bytecode(text) for text in texts):
-            refuse(caller, described(event, *arguments[:paths]) + _past)
+            refuse(caller, described(event, *arguments[:paths]) + PAST)
 
     return check
 
 
 def _descriptor(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
     if isinstance(arguments[0], int) and arguments[0] >= FIRST_DESCRIPTOR:
-        refuse(caller, described(event, *arguments[:1]) + _past)
+        refuse(caller, described(event, *arguments[:1]) + PAST)
 
 
 def _never(*shown: int) -> Callable[[Caller, str, tuple[Any, ...]], None]:
     def check(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
-        refuse(caller, described(event, *(arguments[number] for number in shown if number < len(arguments))) + _past)
+        refuse(caller, described(event, *(arguments[number] for number in shown if number < len(arguments))) + PAST)
 
     return check
 
@@ -93,7 +93,7 @@ def _whole(caller: Caller, path: Any) -> str | None:
     return normpath(text if text.startswith("/") else f"{caller.cwd}/{text}")
 
 
-_past: Final = ", by a function that was called past the boundary"
+PAST: Final = ", by a function that was called past the boundary"
 
 _CHECKS: Final[dict[str, Callable[[Caller, str, tuple[Any, ...]], None]]] = {
     "open": _open,

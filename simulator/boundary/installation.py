@@ -23,6 +23,7 @@ from simulator.boundary import (
     descriptor_settings,
     descriptors,
     directories,
+    distributed_adapter,
     files,
     identity,
     locks,
@@ -43,7 +44,7 @@ from simulator.boundary.printing import Streams
 
 FUNCTIONS: Final[dict[str, Simulated]] = {
     **attributes.FUNCTIONS, **clocks.FUNCTIONS, **copying.FUNCTIONS, **descriptors.FUNCTIONS,
-    **descriptor_settings.FUNCTIONS, **directories.FUNCTIONS,
+    **descriptor_settings.FUNCTIONS, **directories.FUNCTIONS, **distributed_adapter.FUNCTIONS,
     **files.FUNCTIONS, **identity.FUNCTIONS, **locks.FUNCTIONS, **names.FUNCTIONS, **numpy_adapter.FUNCTIONS,
     **randomness.FUNCTIONS, **safetensors_adapter.FUNCTIONS, **threads.FUNCTIONS, **torch_adapter.FUNCTIONS,
 }  # fmt: skip

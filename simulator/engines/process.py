@@ -8,6 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Protocol
 
+from simulator.boundary.remedies import remedy_for
 from simulator.clock import SECOND, Clock
 from simulator.engines.frames import SIMULATOR, is_under_test
 from simulator.engines.watchdog import Stuck
@@ -208,8 +209,10 @@ class SimulatedProcess:
         self._host.journal.abort(Stuck(text))
 
     def escaped(self, call: str) -> None:
-        """Report an escape, and do not let the call happen."""
-        error = Escape(f"rank {self.rank} reached past the simulation: {call}")
+        """Report an escape, where it was tried and what to do instead, and do not let the call happen."""
+        site, remedy = source_site(), remedy_for(call)
+        text = f"rank {self.rank} reached past the simulation: {call}"
+        error = Escape(text + (f", at {site}" if site else "") + (f"; {remedy}" if remedy else ""))
         self._host.journal.abort(error)
         raise error
 

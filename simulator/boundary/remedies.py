@@ -1,0 +1,37 @@
+"""What to do instead of a call that is refused."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from simulator.boundary.audit import PAST
+
+_COLLECTIVES: Final = (
+    "the simulator has the collectives: use rank.barrier(), rank.broadcast(value), rank.all_gather(value), "
+    "rank.new_group(ranks), and rank.index and rank.world_size"
+)
+_REMEDIES: Final = (
+    (("threading.", "_thread."), "use rank.background(function) instead of a thread"),
+    (
+        ("multiprocessing.", "subprocess.", "os.fork", "os.system", "os.exec", "os.posix_spawn", "pty."),
+        "a rank cannot start processes: call the function itself, or rank.background(function)",
+    ),
+    (("torch.distributed.",), _COLLECTIVES),
+    (("socket.",), f"there is no network; {_COLLECTIVES}"),
+    (("torch.load with mmap", "torch.from_file", "mmap."), "a simulated file cannot be mapped into memory: read it"),
+    (
+        (
+            "open(", "os.open(", "os.mkdir(", "os.rmdir(", "os.unlink(", "os.remove(", "os.rename(", "os.replace(",
+            "os.link(", "os.symlink(", "os.chmod(", "os.chown(", "os.lchown(", "os.utime(", "os.truncate(",
+            "os.setxattr(", "os.removexattr(", "torch.save(", "sqlite3.connect(",
+        ),
+        "only paths below rank.root are simulated",
+    ),
+)  # fmt: skip
+
+
+def remedy_for(call: str) -> str | None:
+    """What to do instead of the call that is described so; None where nothing can be said."""
+    if call.endswith(PAST):
+        return "call the function through its module, and on paths below rank.root"
+    return next((remedy for names, remedy in _REMEDIES if call.startswith(names)), None)
