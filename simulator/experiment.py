@@ -55,8 +55,9 @@ class Experiment:
         cluster = scenario.cluster
         self.bound: BoundWorkload | None = None
         self.probe: StrategyProbe | FunctionProbe | None = None
+        self.factory: Callable[[], Any] | None = None
         if scenario.strategy is not None:
-            factory = strategy or registry.factory(scenario.strategy.name, scenario.strategy.options)
+            self.factory = factory = strategy or registry.factory(scenario.strategy.name, scenario.strategy.options)
             self.bound = BoundWorkload(scenario)
             program = training_program(factory, scenario.workload, self.bound)
             self.programs: list[Program] = [program] * cluster.world_size

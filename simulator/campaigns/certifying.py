@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from simulator.boundary import installed
 from simulator.campaigns.determinism import undisturbed_run
 from simulator.campaigns.failure import failure_of
+from simulator.campaigns.given import Invariants
 from simulator.campaigns.interface import Programs, experiment_of
 from simulator.campaigns.keeping import Keeper
 from simulator.campaigns.result import Failure, Result
@@ -38,7 +38,7 @@ def certify(
     ranks_per_node: int | None = None,
     filesystem: str = "shared",
     pick: Callable[[Path], Path | None] | None = None,
-    invariants: Sequence[Callable[..., Any]] = (),
+    invariants: Invariants = (),
     faults: Faults | None = None,
     restarts: int = 0,
     preemptions: int | None = None,
@@ -48,7 +48,7 @@ def certify(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Result:
-    """Explore every class of interleavings of a program (run once a rank), or of one program a rank, or of a scenario.
+    """Explore every class of interleavings of a program, of one program a rank, of a strategy, or of a scenario.
 
     The verdict is ``certified``, ``violated`` or ``incomplete``; ``classes`` were explored, ``schedules`` run for them,
     ``blocked`` of which were for nothing. ``preemptions`` bounds how often a rank is interrupted that could have gone

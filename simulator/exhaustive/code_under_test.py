@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
-import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -14,18 +14,19 @@ from simulator import registry
 from simulator.experiment import Experiment
 from simulator.trace import software_versions
 
+_SIMULATOR = Path(registry.__file__).resolve().parent
+
 
 def digest_of_code(experiment: Experiment) -> str:
-    """Of the source files of the programs or of the strategy, and of what they import from beside them.
+    """Of the source files of the programs or of the strategy, and of what these import from beside them.
 
     Code that has no source file counts by its bytecode. The standard library and installed packages do not count, but
     for the versions that a trace would name. What closures and arguments hold does not count.
     """
     total = blake2b(digest_size=16)
-    strategy = experiment.scenario.strategy
     roots: list[Any] = [*experiment.checks]
-    if strategy is not None:
-        roots.append(registry.factory(strategy.name, strategy.options))
+    if experiment.factory is not None:
+        roots.append(type(experiment.factory()))
     else:
         roots += experiment.programs
     files: dict[str, bytes] = {}
@@ -35,7 +36,7 @@ def digest_of_code(experiment: Experiment) -> str:
         if file is None:
             total.update(_bytecode(function))
         else:
-            files.update(_with_neighbours(file))
+            files.update(_with_imports(file.resolve()))
     for name in sorted(files):
         total.update(name.encode() + b"\0" + files[name])
     total.update(repr(sorted(software_versions().items())).encode())
@@ -56,18 +57,49 @@ def _file_of(function: Any) -> Path | None:
     return Path(file) if file is not None and Path(file).is_file() else None
 
 
-def _with_neighbours(file: Path) -> Iterator[tuple[str, bytes]]:
-    """The file, and the loaded modules of its directory and below."""
-    base = file.resolve().parent
-    yield file.name, file.read_bytes()
-    if base.name == "site-packages":
+def _with_imports(file: Path) -> dict[str, bytes]:
+    """The file and what it imports, and so on, as far as that lies in or below the directory that its package is in.
+
+    Read from the sources, not from what is loaded: the same whatever else has been imported, and when.
+    """
+    root = file.parent
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    found: dict[str, bytes] = {}
+    waiting = [file]
+    while waiting:
+        path = waiting.pop()
+        name = str(path.relative_to(root))
+        if name in found or path.is_relative_to(_SIMULATOR):
+            continue
+        found[name] = path.read_bytes()
+        # What is installed is told apart by its version, but for the package of the code under test itself.
+        inside = root / path.relative_to(root).parts[0] if root.name == "site-packages" else root
+        waiting += [other for other in _imports(path, found[name], root) if other.is_relative_to(inside)]
+    return found
+
+
+def _imports(file: Path, source: bytes, root: Path) -> Iterator[Path]:
+    """The files of the modules that a file imports anywhere, if they lie below ``root``."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
         return
-    for module in list(sys.modules.values()):
-        other = getattr(module, "__file__", None)
-        if isinstance(other, str) and other.endswith(".py"):
-            path = Path(other)
-            if path.is_relative_to(base) and path.is_file():
-                yield str(path.relative_to(base)), path.read_bytes()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [(root, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = file.parents[node.level - 1] if node.level else root
+            module = node.module or ""
+            names = [(start, f"{module}.{alias.name}".strip(".")) for alias in node.names]
+            names.append((start, module))
+        else:
+            continue
+        for start, name in names:
+            path = start.joinpath(*name.split(".")) if name else start
+            for candidate in (path.with_name(path.name + ".py"), path / "__init__.py"):
+                if candidate.is_file() and candidate.is_relative_to(root):
+                    yield candidate
 
 
 def _bytecode(function: Callable[..., Any]) -> bytes:

@@ -66,7 +66,7 @@ class _Foreman:
                 return
             exploration = self._search.exploration(job)
             for leaf in leaves_to_run(exploration.root):
-                if leaf in taken or not _can_be_run(leaf):
+                if leaf in taken or not can_be_run(leaf):
                     continue
                 worker = self._idle.pop()
                 self._busy[worker] = (job, leaf)
@@ -96,7 +96,7 @@ class _Foreman:
                 return [by_channel[number] for number in ready]
 
 
-def _can_be_run(leaf: Node) -> bool:
+def can_be_run(leaf: Node) -> bool:
     """Whether all left siblings of the nodes on the way that were not run yet have been."""
     node = leaf
     while node.parent is not None and not node.run:

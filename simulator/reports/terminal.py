@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from simulator.campaigns.result import Result
-from simulator.reports.folding import folded
+from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.joining import joined
 from simulator.reports.lanes import ASCII, UNICODE, Glyphs, Lanes, shown_ranks
 from simulator.reports.printed import printed_by
@@ -98,6 +98,10 @@ def _clean_line(result: Result) -> Text:
 
 
 def _spent(result: Result) -> str:
+    figures = result.certificate
+    if figures is not None:
+        rates = f"{figures['classes_per_second']:,.0f} classes/s, {figures['states_per_second']:,.0f} states/s"
+        return f"{result.seconds:.1f} s, {rates}, digest {figures['digest']}"
     rate = f"{result.schedules / result.seconds:,.0f} schedules/s, " if result.seconds > 0 else ""
     return f"{result.seconds:.1f} s, {rate}seed {result.seed}"
 
@@ -137,6 +141,7 @@ def print_lanes(console: Console, trace: Trace, reason: Reason | None = None, *,
     """One lane per rank, one line per operation in the order in which they were carried out."""
     rows = folded(joined(rows_of(trace, reason.marks if reason is not None else None)), most)
     ranks = shown_ranks(rows, ranks_of(trace))
+    rows = fold_without_lane(rows, ranks)
     glyphs = glyphs_for(console)
     lanes = Lanes(ranks, glyphs)
     digits = max(4, len(str(max((row.step for row in rows if isinstance(row, Operation | Meeting)), default=0))))
