@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike
 
@@ -41,6 +42,30 @@ def folded(rows: Sequence[Row], most: int) -> list[Row]:
     return shown
 
 
+def fold_without_lane(rows: Sequence[Row], ranks: Collection[int]) -> list[Row]:
+    """The rows with operations of ranks that have no lane folded: nothing beside them says whose they are."""
+    shown: list[Row] = []
+    run: list[Row] = []
+    for row in [*rows, None]:
+        laneless = isinstance(row, Operation) and row.rank not in ranks and not (row.mark or row.failed)
+        if row is not None and (laneless or isinstance(row, Fold)):
+            run.append(row)
+            continue
+        # A fold by itself stays as it is.
+        if any(isinstance(each, Operation) for each in run):
+            shown.append(_summed_up(tuple(inner for each in run for inner in _inside(each))))
+        else:
+            shown.extend(run)
+        run.clear()
+        if row is not None:
+            shown.append(row)
+    return shown
+
+
+def _inside(row: Row) -> tuple[Row, ...]:
+    return row.rows if isinstance(row, Fold) else (row,)
+
+
 def _weights(rows: Sequence[Row]) -> list[int]:
     """3: the story is not told without the row. 2: something that it hangs on. 1: context."""
     marked = [row for row in rows if isinstance(row, Operation) and row.mark]
@@ -51,7 +76,43 @@ def _weights(rows: Sequence[Row]) -> list[int]:
         # Who goes on, and what was interrupted.
         for near in (position, position - 1) if position else (position,):
             weights[near] = max(weights[near], 3 if len(chosen) <= _FEW else 2)
+    for position in (*_before_strikes(rows), *_what_moved(rows)):
+        weights[position] = 3
     return weights
+
+
+def _before_strikes(rows: Sequence[Row]) -> Iterator[int]:
+    """The last thing that a rank did before it was struck: what it left behind is what the fault is about."""
+    for position, row in enumerate(rows):
+        if isinstance(row, Strike):
+            before = (p for p in range(position - 1, -1, -1) if isinstance(rows[p], Operation))
+            yield from islice((p for p in before if not row.ranks or _rank_of(rows[p]) in row.ranks), 1)
+
+
+def _what_moved(rows: Sequence[Row]) -> Iterator[int]:
+    """The last rename, before an operation failed, of a path that it is about, or of a directory above that."""
+    for position, row in enumerate(rows):
+        if isinstance(row, Operation) and row.failed:
+            above = {path[:end] for path in row.phrase.paths for end in _ends(path)}
+            before = (p for p in range(position - 1, -1, -1) if _renames(rows[p], above))
+            yield from islice(before, 1)
+
+
+def _ends(path: str) -> list[int]:
+    return [index for index, character in enumerate(path) if character == "/"] + [len(path)]
+
+
+def _renames(row: Row, paths: Collection[str]) -> bool:
+    return (
+        isinstance(row, Operation)
+        and row.phrase.call == "rename"
+        and not row.phrase.refused
+        and any(path in paths for path in row.phrase.paths)
+    )
+
+
+def _rank_of(row: Row) -> int | None:
+    return row.rank if isinstance(row, Operation) else None
 
 
 def _weight(row: Row, touched: set[str]) -> int:

@@ -40,16 +40,17 @@ ASCII = Glyphs("|", ":", "-", "+", "+", "+", "+", "+", "x", "=", "=", "->", "~",
 
 
 def shown_ranks(rows: Iterable[Row], ranks: Sequence[int]) -> list[int]:
-    """The ranks that get a lane: all of a small job, else those that act in ``rows``."""
+    """The ranks that get a lane: all of a small job, else those that act in ``rows``, the deciding ones first."""
     if len(ranks) <= MOST_LANES:
         return list(ranks)
-    acting: set[int] = set()
+    deciding: dict[int, None] = {}
+    acting: dict[int, None] = {}
     for row in rows:
         if isinstance(row, Operation | Ended):
-            acting.add(row.rank)
+            (deciding if isinstance(row, Ended) or row.mark or row.failed else acting)[row.rank] = None
         elif isinstance(row, Strike):
-            acting.update(row.ranks)
-    return [rank for rank in ranks if rank in acting][:MOST_LANES]
+            deciding |= dict.fromkeys(row.ranks)
+    return sorted([rank for rank in deciding | acting if rank in ranks][:MOST_LANES])
 
 
 class Lanes:

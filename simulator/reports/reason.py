@@ -6,7 +6,8 @@ Reads a trace's ``explanation``: ``first`` and ``second`` are the two operations
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,6 +28,9 @@ MEANING: Mapping[str, str] = {
 }
 """What a violation of each built-in invariant means, in one clause."""
 
+
+_PASSES = re.compile(r"\bpasses\b(?=[.,;]|$)")
+"""Said of another run: it has only passed what was judged."""
 
 _OF_A_RESTART = frozenset({"complete", "content", "progress", "keep"})
 
@@ -108,6 +112,7 @@ def _cited(rows: list[Row]) -> tuple[Cited, ...]:
 def _sentences(trace: Trace, cited: tuple[Cited, ...]) -> list[str]:
     explanation: Mapping[str, Any] = trace.explanation or {}
     invariant = trace.verdict.invariant if trace.verdict is not None else ""
+    judged: Sequence[str] = trace.scenario.get("invariants") or ()
     sentences = []
     letters = [one.letter for one in cited]
     if "A" in letters and "B" in letters:
@@ -119,5 +124,5 @@ def _sentences(trace: Trace, cited: tuple[Cited, ...]) -> list[str]:
     for key in ("flipped", "text"):
         said = explanation.get(key)
         if isinstance(said, str) and said:
-            sentences.append(said)
+            sentences.append(_PASSES.sub(f"passes {', '.join(judged)}", said) if judged else said)
     return sentences

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from hypothesis import given, strategies as st
 
-from simulator.reports.folding import folded
+from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.joining import joined
+from simulator.reports.lanes import MOST_LANES, shown_ranks
 from simulator.reports.reason import reason_of
-from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike, rows_of
-from simulator.trace import Trace
+from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike, ranks_of, rows_of
+from simulator.trace import Trace, Verdict
 from tests.reports.recordings import Recording, second_rename_fails
 from tests.reports.schedules import traces
 
@@ -114,3 +115,52 @@ def test_a_file_that_was_not_closed_is_said_so() -> None:
     (row,) = joined(rows_of(job.trace()))
     assert isinstance(row, Operation)
     assert row.phrase.detail == "8 bytes, fsync, not yet closed"
+
+
+def test_what_a_rank_did_before_it_was_killed_is_shown() -> None:
+    job = Recording(2)
+    for number in range(40):
+        job.do(0, "mkdir", f"a{number}", 0o777, None)
+    job.do(1, "mkdir", "b", 0o777, None)
+    job.do(1, "mkdir", "c", 0o777, None)
+    job.strike("rank 0 is killed")
+    for number in range(40):
+        job.do(1, "mkdir", f"d{number}", 0o777, None)
+    job.end({0: "killed"})
+    shown = [row.phrase.paths[0] for row in folded(rows_of(job.trace()), 4) if isinstance(row, Operation)]
+    assert "a39" in shown
+
+
+def test_the_rename_that_took_a_path_away_is_shown_with_what_failed_for_it() -> None:
+    job = Recording(2)
+    job.do(0, "rename", "tmp-1", "checkpoint-1", None, None)
+    for number in range(40):
+        job.do(0, "mkdir", f"a{number}", 0o777, None)
+        job.do(0, "rename", f"a{number}", f"b{number}", None, None)
+    failing = job.do(1, "open", "tmp-1/rng_1.pth", 0, 0o666, None, error="ENOENT")
+    error = "FileNotFoundError: [Errno 2] No such file or directory: 'tmp-1/rng_1.pth'"
+    job.end({1: f"raised {error}"})
+    rows = rows_of(job.trace(Verdict("no-error", f"rank 1 raised {error}", 1)))
+    shown = [row for row in folded(rows, 4) if isinstance(row, Operation)]
+    assert [row.step for row in shown if row.failed] == [failing + 1]
+    assert shown[0].phrase.paths == ("tmp-1", "checkpoint-1")
+
+
+@given(traces(), st.sets(st.integers(0, 17)))
+def test_operations_of_ranks_without_a_lane_are_folded_and_none_is_lost(trace: Trace, ranks: set[int]) -> None:
+    rows = joined(marked_rows(trace))
+    shown = fold_without_lane(folded(rows, 20), ranks)
+    assert unfolded(shown) == rows
+    assert all(row.rank in ranks or row.mark for row in shown if isinstance(row, Operation))
+
+
+def test_of_many_ranks_those_that_decide_have_a_lane() -> None:
+    job = Recording(4, 8)
+    for rank in range(32):
+        job.do(rank, "mkdir", f"a{rank}", 0o777, None)
+    error = "FileExistsError: [Errno 17] File exists: 'x'"
+    job.do(31, "mkdir", "x", 0o777, None, error="EEXIST")
+    job.end({31: f"raised {error}"})
+    trace = job.trace(Verdict("no-error", f"rank 31 raised {error}", 31))
+    ranks = shown_ranks(marked_rows(trace), ranks_of(trace))
+    assert (len(ranks), ranks[-1]) == (MOST_LANES, 31)

@@ -14,6 +14,7 @@ from simulator.reports.html.demonstration import demonstration_page
 from simulator.reports.html.failure import failure_page
 from simulator.reports.html.markup import VOID, element, rendered
 from simulator.reports.html.page import page, write
+from simulator.reports.lanes import MOST_LANES
 from simulator.trace import Trace, Verdict
 from tests.reports.recordings import Recording, killed_and_restarted, second_rename_fails
 from tests.reports.schedules import traces
@@ -135,3 +136,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="file"):
         write(tmp_path / "file" / "page.html", page("title"))
+
+
+def test_each_operation_of_a_rank_without_a_lane_is_folded_and_names_its_rank() -> None:
+    job = Recording(4, 8)
+    for rank in range(32):
+        job.do(rank, "mkdir", f"a{rank}", 0o777, None)
+    job.end()
+    page = failure_page(job.trace())
+    laneless = page.count("<span>rank ")
+    assert laneless == 32 - MOST_LANES
+    assert page.index("<details>") < page.index("<span>rank ")

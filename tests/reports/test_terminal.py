@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
@@ -123,3 +124,12 @@ def test_a_replay_says_whether_it_is_the_recorded_failure() -> None:
         file = io.StringIO()
         print_replay(console_for(file), recorded, result_of(trace, coverage="replayed on the model"))
         assert said in " ".join(file.getvalue().split())
+
+
+def test_another_run_is_said_to_pass_only_what_was_judged() -> None:
+    trace = second_rename_fails()
+    assert trace.explanation is not None
+    trace = msgspec.structs.replace(trace, explanation={**trace.explanation, "flipped": "B before A passes."})
+    assert "B before A passes.\n" in printed(trace)
+    judged = msgspec.structs.replace(trace, scenario={**trace.scenario, "invariants": ["no-error", "no-hang"]})
+    assert "B before A passes no-error, no-hang.\n" in printed(judged)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simulator.reports.folding import folded
+from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.html.markup import Content, Markup, element
 from simulator.reports.joining import joined
 from simulator.reports.lanes import shown_ranks
@@ -21,6 +21,7 @@ def lanes(trace: Trace, reason: Reason, *, most: int = MOST_ROWS) -> Markup:
     """The schedule of a trace, with a head that names the lanes and a line on what the signs mean."""
     rows = folded(joined(rows_of(trace, reason.marks)), most)
     ranks = shown_ranks(rows, ranks_of(trace))
+    rows = fold_without_lane(rows, ranks)
     columns = {rank: column for column, rank in enumerate(ranks)}
     items = [_item(row, columns) for row in rows]
     hidden = len(ranks_of(trace)) - len(ranks)
@@ -89,7 +90,8 @@ def _kind(row: Row) -> str:
 def _cells(row: Row, columns: dict[int, int]) -> list[Content]:
     if isinstance(row, Operation):
         site = element("span", source_line(row.site), class_="site", title=row.site) if row.site else None
-        return [_mark(row.mark), _step(str(row.step)), _graph(row, columns), _phrase(row), site]
+        what = _phrase(row, has_lane=row.rank in columns)
+        return [_mark(row.mark), _step(str(row.step)), _graph(row, columns), what, site]
     if isinstance(row, Meeting):
         said = f"{row.said} of {len(row.ranks)} ranks"
         return [_mark(""), _step(str(row.step)), _graph(row, columns), element("span", said, class_="what")]
@@ -101,14 +103,16 @@ def _cells(row: Row, columns: dict[int, int]) -> list[Content]:
     return [_mark(""), _step(""), _graph(row, columns), element("span", row.said, class_="what")]
 
 
-def _phrase(row: Operation) -> Markup:
+def _phrase(row: Operation, *, has_lane: bool) -> Markup:
+    """The operation. Its rank is for those who hear the page, where the lane shows it."""
     phrase = row.phrase
     parts: list[Content] = [element("b", phrase.call), " ", _paths(phrase)]
     if phrase.detail:
         parts.append([" ", element("small", phrase.detail)])
     if phrase.outcome:
         parts.append([" ", element("em" if phrase.refused else "small", phrase.outcome)])
-    return element("span", element("span", f"rank {row.rank}: ", class_="aloud"), parts, class_="what")
+    rank = element("span", f"rank {row.rank}: ", class_="aloud" if has_lane else None)
+    return element("span", rank, parts, class_="what")
 
 
 def _paths(phrase: Phrase) -> Content:
