@@ -160,6 +160,13 @@ class Experiment:
         table: dict[str, Any] = msgspec.to_builtins(self.scenario.with_files(os.path.abspath))
         return table
 
+    def ranks_in_words(self) -> str:
+        """How many ranks there are, and what to do where one is too few."""
+        count = self.scenario.cluster.world_size
+        if count > 1:
+            return f"{count} ranks"
+        return "1 rank: a race needs a second one, as with --nodes 2; run_as_rank runs code as a single rank"
+
     def faults_in_words(self) -> str:
         """What a verdict must name beside its schedules: job death and the fault budget."""
         faults = self.scenario.faults

@@ -153,12 +153,20 @@ def save(trace: Trace, path: Path) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
+            os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
             raise
     except OSError as error:
         raise UsageError(f"{error.filename or path}: {error.strerror}") from error
+
+
+def _umask() -> int:
+    """There is no way to look at it but to change it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def load(path: Path) -> Trace:

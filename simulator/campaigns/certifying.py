@@ -170,7 +170,7 @@ def _result(search: Search, reason: str | None, failure: Failure | None, undistu
     if failure is None and reason is None and not search.interleaved:
         raise CannotDo(
             "nothing was interleaved: at no point could two ranks go on, so there is nothing to certify "
-            f"({undisturbed.operations} operations, {experiment.scenario.cluster.world_size} ranks)"
+            f"({undisturbed.operations} operations, {experiment.ranks_in_words()})"
         )
     certificate = certificate_of(search, seconds)
     verdict = "violated" if failure is not None else "incomplete" if reason is not None else "certified"

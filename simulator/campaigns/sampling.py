@@ -68,7 +68,7 @@ def sample(
     if run.violation is None and not interleaved and incomplete is None:
         raise CannotDo(
             "nothing was interleaved: at no point could two ranks go on, so no race was tested "
-            f"({undisturbed.operations} operations, {scenario.cluster.world_size} ranks)"
+            f"({undisturbed.operations} operations, {experiment.ranks_in_words()})"
         )
     searched = time.perf_counter() - started
     failure = failure_of(experiment, run, done) if run.violation is not None else None

@@ -22,7 +22,9 @@ def explore(
     scenario: ScenarioFile = None,
     scheduler: Annotated[
         str,
-        typer.Option(metavar="NAME", help="mixed, random, pct, pos or surw.", rich_help_panel=SEARCH),
+        typer.Option(
+            metavar="NAME", help="mixed, random, sticky, pct:DEPTH, pos, surw, by-time.", rich_help_panel=SEARCH
+        ),
     ] = "mixed",
     schedules: Annotated[
         int | None,

@@ -14,7 +14,7 @@ from simulator.filesystems import Filesystem
 from simulator.invariants.leak import leaked
 from simulator.invariants.restart import Probe, Seen
 from simulator.invariants.viewer import World, glance
-from simulator.invariants.violation import Violation, text_of
+from simulator.invariants.violation import Violation, text_of, words_of
 from simulator.operations import Thing
 from simulator.rank import Rank
 from simulator.workload import BoundWorkload
@@ -277,7 +277,8 @@ def ask(check: Check, world: World, filesystem: Filesystem) -> tuple[Violation |
         return Violation(name, str(ending.error) or "an assertion of the invariant does not hold"), result.looked
     if ending.error is not None:
         raise CannotDo(f"the invariant {name} itself failed: {text_of(ending.error, str(world.root))}")
-    return None if ending.value is None else Violation(name, str(ending.value)), result.looked
+    said = words_of(check, ending.value)
+    return None if said is None else Violation(name, said), result.looked
 
 
 def _apply(check: Check, world: World, rank: Rank) -> str | None:

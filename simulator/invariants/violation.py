@@ -38,6 +38,19 @@ def at_end(check: _Check) -> _Check:
     return check
 
 
+def words_of(check: Callable[..., Any], answer: Any) -> str | None:
+    """What a user's invariant has answered, in words; None where it holds.
+
+    Some answer True for a violation and False for none: what its docstring says is then what is violated.
+    """
+    if answer is None or answer is False:
+        return None
+    if answer is not True:
+        return str(answer)
+    text = " ".join((check.__doc__ or "").split("\n\n")[0].split())
+    return text or f"{getattr(check, '__name__', 'invariant')} does not hold"
+
+
 def text_of(error: BaseException, root: str) -> str:
     """An exception in one line, with paths relative to the root."""
     text = f"{type(error).__name__}: {error}".replace(root + "/", "").replace(root, ".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +124,29 @@ def _plain(program, budgets: Budgets):  # type: ignore[no-untyped-def]
     from simulator.experiment import Experiment
 
     return Experiment(Scenario(budgets=budgets), programs=[program] * 2)
+
+
+def test_a_single_rank_is_told_what_to_do() -> None:
+    with pytest.raises(CannotDo, match=r"1 rank: a race needs a second one, as with --nodes 2; run_as_rank runs"):
+        simulator.explore(lambda rank: (rank.root / "a").mkdir(), nodes=1, schedules=5)
+
+
+def test_an_invariant_that_answers_true_is_told_by_its_docstring_or_its_name() -> None:
+    def has_a(world: Any) -> bool:
+        """There must be no a.
+
+        Never.
+        """
+        return (world.root / "a").exists()
+
+    def program(rank: Any) -> None:
+        (rank.root / f"b{rank.index}").mkdir()
+        (rank.root / "a").mkdir(exist_ok=True)
+
+    failure = simulator.explore(program, invariants=[has_a], schedules=5).failure
+    assert failure is not None
+    assert (failure.invariant, failure.error) == ("has_a", "There must be no a.")
+    has_a.__doc__ = None
+    failure = simulator.explore(program, invariants=[has_a], schedules=5).failure
+    assert failure is not None
+    assert failure.error == "has_a does not hold"

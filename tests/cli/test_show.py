@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,13 @@ def test_commands_that_are_not_there_yet_are_not_offered(ckptrace: Command) -> N
     listed = {line.split()[0] for line in called.out.partition("Commands:")[2].splitlines() if line.startswith("  ")}
     assert {"explore", "replay", "show", "strategies", "demo"} <= listed
     assert listed & {"fuzz", "run", "compare", "ci", "races", "shapes", "gpu"} == set()
+
+
+def test_a_trace_file_may_be_read_by_whom_the_umask_says(ckptrace: Command) -> None:
+    before = os.umask(0o027)
+    try:
+        path = ckptrace.directory / "mode.json"
+        traces.save(second_rename_fails(), path)
+        assert path.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
