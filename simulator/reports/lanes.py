@@ -53,6 +53,15 @@ def shown_ranks(rows: Iterable[Row], ranks: Sequence[int]) -> list[int]:
     return sorted([rank for rank in deciding | acting if rank in ranks][:MOST_LANES])
 
 
+def ranks_said(ranks: Sequence[int], to: str) -> str:
+    """``rank 3``, ``ranks 0-7``, ``ranks 24 30 31``: those that have a lane, ``to`` between first and last."""
+    if len(ranks) == 1:
+        return f"rank {ranks[0]}"
+    if ranks[-1] - ranks[0] == len(ranks) - 1:
+        return f"ranks {ranks[0]}{to}{ranks[-1]}"
+    return f"ranks {' '.join(map(str, ranks))}"
+
+
 class Lanes:
     """Draws the lanes of one schedule, row by row."""
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from simulator.campaigns.result import Result
 from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.joining import joined
-from simulator.reports.lanes import ASCII, UNICODE, Glyphs, Lanes, shown_ranks
+from simulator.reports.lanes import ASCII, UNICODE, Glyphs, Lanes, ranks_said, shown_ranks
 from simulator.reports.printed import printed_by
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, node_of, ranks_of, rows_of
@@ -164,10 +164,7 @@ def _header(trace: Trace, ranks: Sequence[int], margin: int) -> Text:
     nodes: dict[int, list[int]] = {}
     for rank in ranks:
         nodes.setdefault(node_of(trace, rank), []).append(rank)
-    said = "; ".join(
-        f"node {node}: rank {group[0]}" if len(group) == 1 else f"node {node}: ranks {group[0]}-{group[-1]}"
-        for node, group in nodes.items()
-    )
+    said = "; ".join(f"node {node}: {ranks_said(group, '-')}" for node, group in nodes.items())
     return Text("step".rjust(margin - 2) + "  " + said)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from rich.console import Console
 
 from simulator.campaigns.result import Failure, Result
-from simulator.reports.lanes import ASCII, UNICODE, Lanes
+from simulator.reports.lanes import ASCII, UNICODE, Lanes, ranks_said
 from simulator.reports.terminal import console_for, print_replay, print_result, print_trace
 from simulator.reports.timeline import rows_of
 from simulator.trace import Trace
@@ -133,3 +133,11 @@ def test_another_run_is_said_to_pass_only_what_was_judged() -> None:
     assert "B before A passes.\n" in printed(trace)
     judged = msgspec.structs.replace(trace, scenario={**trace.scenario, "invariants": ["no-error", "no-hang"]})
     assert "B before A passes no-error, no-hang.\n" in printed(judged)
+
+
+def test_the_head_names_just_the_ranks_that_have_a_lane() -> None:
+    assert [ranks_said(ranks, "-") for ranks in ([3], [0, 1, 2], [24, 30, 31])] == [
+        "rank 3",
+        "ranks 0-2",
+        "ranks 24 30 31",
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.html.markup import Content, Markup, element
 from simulator.reports.joining import joined
-from simulator.reports.lanes import shown_ranks
+from simulator.reports.lanes import ranks_said, shown_ranks
 from simulator.reports.reason import Reason
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike, node_of, ranks_of, rows_of
 from simulator.reports.wording import Phrase, source_line
@@ -40,10 +40,7 @@ def _head(trace: Trace, columns: dict[int, int]) -> Markup:
     nodes: dict[int, list[int]] = {}
     for rank in columns:
         nodes.setdefault(node_of(trace, rank), []).append(rank)
-    said = ", ".join(
-        f"node {node}: rank {group[0]}" if len(group) == 1 else f"node {node}: ranks {group[0]} to {group[-1]}"
-        for node, group in nodes.items()
-    )
+    said = ", ".join(f"node {node}: {ranks_said(group, ' to ')}" for node, group in nodes.items())
     return element(
         "div",
         _mark(""),
