@@ -8,9 +8,7 @@ format version, versions of the software, scenario, tape, operations, verdict.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-import tempfile
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +18,7 @@ import msgspec
 
 from simulator.errors import UsageError
 from simulator.tape import Tape
+from simulator.writing import write_whole
 
 FORMAT_VERSION = 1
 
@@ -147,26 +146,7 @@ def differences(recorded: dict[str, str]) -> list[str]:
 def save(trace: Trace, path: Path) -> None:
     """Write a trace file so that it is whole or absent. Raises UsageError when the place is not writable."""
     data = msgspec.json.format(msgspec.json.encode(_escaped(msgspec.to_builtins(trace, str_keys=True))), indent=1)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ckptrace-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise UsageError(f"{error.filename or path}: {error.strerror}") from error
-
-
-def _umask() -> int:
-    """There is no way to look at it but to change it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    write_whole(path, data)
 
 
 def load(path: Path) -> Trace:

@@ -14,6 +14,7 @@ import msgspec
 from simulator.errors import CkptraceError, UsageError
 from simulator.reports.setting import subject
 from simulator.trace import Trace, load, save
+from simulator.writing import write_whole
 
 
 def check_directory(directory: Path) -> None:
@@ -93,17 +94,4 @@ def write_json(table: object, name: str) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    path = Path(name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ckptrace-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise UsageError(f"{error.filename or path}: {error.strerror}") from error
+    write_whole(Path(name), data)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -17,6 +15,7 @@ from simulator.exhaustive.rows import Row, rows_of, tree_of
 from simulator.exhaustive.search import Counts, Job, Search
 from simulator.experiment import Experiment
 from simulator.happens_before import Looks
+from simulator.writing import write_whole
 
 _FORMAT = 1
 _BYTES = 32
@@ -60,17 +59,7 @@ def save(search: Search, seconds: float, path: Path) -> None:
     Raises UsageError where the file cannot be written.
     """
     data = msgspec.msgpack.encode(_file_of(search, seconds))
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ckptrace-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+    write_whole(path, data)
 
 
 def load(experiment: Experiment, preemptions: int | None, path: Path) -> tuple[Search, float]:

@@ -15,7 +15,7 @@ from simulator.exhaustive.milestones import Milestones
 from simulator.exhaustive.replayer import Replayer, Rewindable
 from simulator.exhaustive.states import StateJudge
 from simulator.experiment import ROOT, Experiment
-from simulator.invariants.judge import Check, name_of, wrong_with
+from simulator.invariants.judge import OF_A_RESTART, Check, name_of, wrong_with
 from simulator.invariants.leak import leaked
 from simulator.invariants.restart import Seen
 from simulator.invariants.viewer import World
@@ -82,7 +82,9 @@ class ClassJudge:
         self._look_up = look_up
         self._world_size = scenario.cluster.world_size
         self._best = experiment.bound.best if experiment.bound is not None else None
-        self._restarts = experiment.probe is not None
+        judged = scenario.invariants
+        wanted = judged is None or not OF_A_RESTART.isdisjoint(judged)
+        self._restarts = experiment.probe is not None and wanted
         self._instants = self._restarts and scenario.faults.job_death
         checks = [check for check in experiment.checks if self._counts(name_of(check))]
         self._always = [check for check in checks if not getattr(check, "judged_at_end", False)]

@@ -13,8 +13,8 @@ from simulator.errors import CannotDo
 from simulator.exhaustive.errand import Errand, Held, Journey
 from simulator.exhaustive.polling import Poll, poll_of
 from simulator.exhaustive.tree import Sleepers, awake_after
-from simulator.happens_before import NO_LOOKS, HappensBefore, Looks, Touched, times_in, touched
-from simulator.operations import Access, Lock, Mode, Operation, Sleep
+from simulator.happens_before import NO_LOOKS, HappensBefore, Looks, Touched, times_of, touched
+from simulator.operations import Access, Lock, Mode, Operation, Sleep, looked_at
 from simulator.scenario import Budgets
 
 IDLE_LIMIT = 1000
@@ -235,10 +235,8 @@ class _Run:
         journey.redundant = self._redundant
         journey.forced = self._forced
         journey.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
-        times = frozenset(
-            thing for step in order.steps if step.effects is not None for thing in times_in(step.effects.accesses)
-        )
-        journey.looks = Looks(times, frozenset(engine.late_looks))
+        looks = (access for _, inode, facet in engine.looks for access in looked_at(inode, facet))
+        journey.looks = Looks(times_of(thing for thing, _ in looks), frozenset(engine.late_looks))
         journey.initial = self._walker._initial
         journey.endings = dict(engine.endings)
         journey.failed = list(engine.failed)

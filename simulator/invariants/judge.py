@@ -53,7 +53,7 @@ class Verdicts:
         return seen
 
 
-_OF_A_RESTART = frozenset({"complete", "content", "progress", "keep", "agree", "no-hang"})
+OF_A_RESTART = frozenset({"complete", "content", "progress", "keep", "agree", "no-hang"})
 """The invariants that a look at what a restart would do can find violated."""
 
 
@@ -87,7 +87,7 @@ class Judge:
         self._nodes = nodes
         self._world_size = world_size
         # What a restart would find is dear to know: not asked where no verdict could come of it.
-        wanted = judged is None or not _OF_A_RESTART.isdisjoint(judged)
+        wanted = judged is None or not OF_A_RESTART.isdisjoint(judged)
         self._verdicts = verdicts if wanted else None
         self._bound = bound
         self._always = [check for check in checks if not getattr(check, "judged_at_end", False)]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import count, islice
 from random import Random
 
 import pytest
 
-from tests.exhaustive.brute_force import TooLong
-from tests.exhaustive.programs import Actions, random_program
-from tests.exhaustive.searching import both
+from simulator.boundary import installed
+from simulator.experiment import ROOT
+from simulator.rank import Rank
+from tests.exhaustive.brute_force import TooLong, all_interleavings, starter
+from tests.exhaustive.programs import Actions, filled, random_program
+from tests.exhaustive.searching import both, searched
 
 _CHUNK = 10
 
@@ -100,3 +104,25 @@ PARTICULAR: list[list[Actions]] = [
 @pytest.mark.parametrize("actions", PARTICULAR, ids=str)
 def test_a_program_in_which_ranks_get_in_each_others_way_has_what_brute_force_says(actions: list[Actions]) -> None:
     hold_equal(actions)
+
+
+def test_a_time_that_is_looked_at_late_and_only_in_some_runs_orders_what_it_must() -> None:
+    def looks_later(rank: Rank) -> bool | None:
+        first, second = os.stat(rank.root / "a/f"), os.stat(rank.root / "h")
+        if os.path.exists(rank.root / "a/g"):
+            return first.st_mtime_ns > second.st_mtime_ns
+        return None
+
+    def touches(rank: Rank) -> None:
+        os.utime(rank.root / "a/f")
+        os.close(os.open(rank.root / "a/g", os.O_CREAT))
+
+    def touches_the_other(rank: Rank) -> None:
+        os.utime(rank.root / "h")
+
+    programs = [looks_later, touches, touches_the_other]
+    with installed():
+        search, brute = searched(programs), all_interleavings(starter(programs, filled, ROOT), 14)
+    assert search.classes == brute.classes
+    assert search.outcomes == brute.outcomes
+    assert search.runs == len(search.classes)

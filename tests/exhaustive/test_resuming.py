@@ -20,9 +20,7 @@ FAULTY = Scenario(
     restarts=1,
     invariants=["complete", "content", "keep"],
 )
-TIMED = Scenario(
-    workload=Workload(steps=1), strategy=StrategyChoice("transformers-4.36.2"), restarts=1
-)
+TIMED = Scenario(workload=Workload(steps=1), strategy=StrategyChoice("transformers-4.36.2"), restarts=1)
 CASES = {
     "zero": (registers.last_zero(4), {}),
     "counter": (registers.racy_counter(3), {}),
@@ -81,5 +79,5 @@ def test_a_checkpoint_of_another_search_or_of_none_is_refused_by_name(tmp_path: 
     path.write_bytes(b"something else")
     with pytest.raises(UsageError, match=r"search\.ckpt: not a checkpoint of a search"):
         simulator.certify(registers.last_zero(4), checkpoint=path)
-    with pytest.raises(UsageError, match="nowhere"):
-        simulator.certify(registers.last_zero(4), checkpoint=tmp_path / "nowhere" / "x", max_classes=3)
+    with pytest.raises(UsageError, match=r"search\.ckpt/x: (File exists|Not a directory)"):
+        simulator.certify(registers.last_zero(4), checkpoint=path / "x", max_classes=3)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulator.errors import UsageError
 from simulator.reports.html.markup import Content, Markup, element
+from simulator.writing import write_whole
 
 _STYLES = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -27,8 +27,4 @@ def page(title: str, *body: Content) -> str:
 
 def write(path: Path, document: str) -> None:
     """Write a document. Raises UsageError, naming the path, where that is not possible."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(document, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise UsageError(f"{error.filename or path}: {error.strerror}") from error
+    write_whole(path, document.encode("utf-8", "backslashreplace"))

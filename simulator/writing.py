@@ -1,0 +1,43 @@
+"""Files that this program leaves: whole or absent, whenever it is killed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from simulator.errors import UsageError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside it and rename it, with the mode that ``open`` would have given.
+
+    A symbolic link stays one, and what is there but is no regular file (a device, a pipe) is written to as it is: a
+    rename would put a file in its place. Directories above are made. Raises UsageError, naming the path, where any of
+    that is not possible.
+    """
+    try:
+        path = Path(os.path.realpath(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            path.write_bytes(data)
+            return
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ckptrace-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def _umask() -> int:
+    """There is no way to look at it but to change it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
