@@ -4,14 +4,15 @@ Every pending operation has a random priority and the highest goes. When an oper
 that race with it draw theirs anew, which is what makes the sampling about orders of racing operations instead of
 about context switches.
 
-Deviation: whether two operations race is guessed from the paths that they name (``races.may_race``).
+Deviations: whether two operations race is guessed from the paths that they name (``races.may_race``). A sleep has a
+priority below all other operations, or a polling loop would starve what it waits for.
 """
 
 from __future__ import annotations
 
 from random import Random
 
-from simulator.operations import Operation
+from simulator.operations import Operation, Sleep
 from simulator.run import Frontier
 from simulator.schedulers.races import Targets, may_race
 
@@ -32,12 +33,12 @@ class PartialOrderSampling:
     def choose(self, frontier: Frontier, last: int) -> int:
         """The pending operation of highest priority."""
         priority, pending, draw = self._priority, frontier.pending, self._random.random
-        best, highest = -1, -1.0
+        best, highest = -1, -2.0
         for task in frontier.ready:
             operation = pending[task]
             known = priority.get(task)
             if known is None or known[0] is not operation:
-                known = priority[task] = (operation, draw())
+                known = priority[task] = (operation, draw() - (type(operation) is Sleep))
             if known[1] > highest:
                 best, highest = task, known[1]
         done = pending[best]

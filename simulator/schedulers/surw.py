@@ -6,7 +6,8 @@ shall do the next one is drawn with a weight of how many it still has, and no ot
 is scheduled at random between.
 
 Deviations: the counts are those of an undisturbed run of the same scenario; a task that turns out to have more keeps
-the weight 1; when only tasks with uninvited interesting operations are left, one of them goes.
+the weight 1. When only tasks with uninvited interesting operations are left, or besides them only sleepers, one of
+them is invited: what a sleeper polls for may be theirs to do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from simulator.engines.interface import Step
+from simulator.operations import Sleep
 from simulator.run import Frontier
 from simulator.schedulers.races import Targets
 
@@ -57,8 +59,7 @@ class SelectivelyUniformWalk:
         """A ready task, none with an interesting operation but the intended one."""
         pending, ready = frontier.pending, frontier.ready
         interesting = {task for task in ready if self._path in self._targets.of(task, pending[task])}
-        if self._intended not in pending and interesting:
-            # The intended task has ended or waits: whom it would hold up must not wait for it.
+        if interesting and self._intended not in interesting and self._holds_up(frontier, interesting):
             weights = [max(1, self._left.get(task, 1)) for task in sorted(interesting)]
             self._intended = self._random.choices(sorted(interesting), weights)[0]
         allowed = [task for task in ready if task not in interesting or task == self._intended]
@@ -68,6 +69,12 @@ class SelectivelyUniformWalk:
             self._intended = self._draw()
         self._targets.done(task, pending[task])
         return task
+
+    def _holds_up(self, frontier: Frontier, interesting: set[int]) -> bool:
+        """Whether the intended task has ended or waits, or nobody but sleepers could go before it."""
+        if self._intended not in frontier.pending:
+            return True
+        return all(task in interesting or type(frontier.pending[task]) is Sleep for task in frontier.ready)
 
     def _draw(self) -> int:
         tasks = [task for task, left in sorted(self._left.items()) if left]
