@@ -58,20 +58,9 @@ def trainer_zero3(
     vision tower and its projector are not trained, and their fragments lie in the model states. Raises UsageError for
     an option that makes no sense.
     """
-    prefix = _prefix(precision)
-    optimizer, fragments = zero3_rank_bytes(shape, world_size, frozen)
-    states = _MODEL_STATES_PER_TENSOR * len(shape.parameters) + fragments
     return [
         *model_files(shape, transformers, "bfloat16", frozen, resumed=False, weights=gathered),
-        *(
-            spec
-            for rank in range(world_size)
-            for spec in (
-                ShardSpec(_file("", rank, "model"), "model_states", rank, states, (rank,)),
-                ShardSpec(_file(prefix, rank, "optim"), "optimizer", rank, optimizer + _OPTIMIZER_OVERHEAD, (rank,)),
-            )
-        ),
-        *_publication(),
+        *stage3_states(world_size, shape, precision, frozen),
         *closing_files(world_size, processor_files),
     ]
 
@@ -89,15 +78,40 @@ def trainer_zero2(
     The alignment of the flat array, below 100 bytes a rank, is left out. Raises UsageError for an option that makes no
     sense.
     """
+    return [
+        *model_files(shape, transformers, "bfloat16", frozen, resumed=False),
+        *stage2_states(world_size, shape, precision, frozen),
+        *closing_files(world_size, processor_files),
+    ]
+
+
+def stage3_states(world_size: int, shape: ModelShape, precision: str, frozen: bool = False) -> list[ShardSpec]:
+    """What DeepSpeed's own ``save_checkpoint`` writes under stage 3."""
+    prefix = _prefix(precision)
+    optimizer, fragments = zero3_rank_bytes(shape, world_size, frozen)
+    states = _MODEL_STATES_PER_TENSOR * len(shape.parameters) + fragments
+    return [
+        *(
+            spec
+            for rank in range(world_size)
+            for spec in (
+                ShardSpec(_file("", rank, "model"), "model_states", rank, states, (rank,)),
+                ShardSpec(_file(prefix, rank, "optim"), "optimizer", rank, optimizer + _OPTIMIZER_OVERHEAD, (rank,)),
+            )
+        ),
+        *_publication(),
+    ]
+
+
+def stage2_states(world_size: int, shape: ModelShape, precision: str, frozen: bool = False) -> list[ShardSpec]:
+    """The same under stages 1 and 2."""
     prefix = _prefix(precision)
     optimizer = OPTIMIZER_BYTES * -(-elements(shape.trainable(frozen)) // world_size) + _OPTIMIZER_OVERHEAD
     states = WEIGHT_BYTES * shape.elements + _MODEL_STATES_PER_TENSOR * len(shape.parameters)
     return [
-        *model_files(shape, transformers, "bfloat16", frozen, resumed=False),
         ShardSpec(DIRECTORY + "mp_rank_00_model_states.pt", "model_states", 0, states),
         *(ShardSpec(_file(prefix, rank, "optim"), "optimizer", rank, optimizer, (rank,)) for rank in range(world_size)),
         *_publication(),
-        *closing_files(world_size, processor_files),
     ]
 
 

@@ -15,9 +15,11 @@ from simulator.layouts.shards import ShardSpec
 SHARD_BYTES = {4: 5 * 10**9, 5: 50 * 10**9}
 """``save_pretrained``'s default ``max_shard_size``, by transformers' major version."""
 
+TRAINING_ARGS = 6_144
+"""Bytes of ``training_args.bin``: 5 to 7 KB were seen."""
+
 _CONFIG = 2_048
 _GENERATION_CONFIG = 200
-_TRAINING_ARGS = 6_144
 _SCHEDULER = 1_400
 _RNG = 15_000
 _TRAINER_STATE = 4_096
@@ -43,8 +45,8 @@ def model_files(shape: ModelShape, transformers: int, dtype: str, frozen_vision:
         raise UsageError(f"workload.options.transformers: must be one of {known}, is {transformers!r}")
     readers = None if resumed else ()
     found = [
-        _constant("config.json", "config", _CONFIG),
-        _constant("generation_config.json", "config", _GENERATION_CONFIG),
+        constant("config.json", "config", _CONFIG),
+        constant("generation_config.json", "config", _GENERATION_CONFIG),
     ]
     if weights:
         groups = split(shape.parameters, DTYPE_BYTES[dtype], SHARD_BYTES[transformers])
@@ -56,7 +58,7 @@ def model_files(shape: ModelShape, transformers: int, dtype: str, frozen_vision:
         if len(files) > 1:
             size = len(index(files, dtype, shape.published_name))
             found.append(ShardSpec("model.safetensors.index.json", "model", 0, size, readers, False))
-    found.append(_constant("training_args.bin", "config", _TRAINING_ARGS))
+    found.append(constant("training_args.bin", "config", TRAINING_ARGS))
     return found
 
 
@@ -68,7 +70,7 @@ def closing_files(world_size: int, processor_files: bool) -> list[ShardSpec]:
         ShardSpec("trainer_state.json", "trainer_state", 0, _TRAINER_STATE),
     ]
     if processor_files:
-        found.extend(_constant(name, "processor", size) for name, size in _PROCESSOR.items())
+        found.extend(constant(name, "processor", size) for name, size in _PROCESSOR.items())
     return found
 
 
@@ -95,5 +97,6 @@ def trainer_ddp(
     ]
 
 
-def _constant(name: str, role: str, size: int) -> ShardSpec:
+def constant(name: str, role: str, size: int) -> ShardSpec:
+    """A file of rank 0 that is the same at each step and that nobody reads to resume."""
     return ShardSpec(name, role, 0, size, (), False)

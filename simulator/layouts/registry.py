@@ -9,8 +9,11 @@ from typing import Final
 from simulator.errors import UsageError
 from simulator.layouts import trainer
 from simulator.layouts.deepspeed import trainer_zero2, trainer_zero3
+from simulator.layouts.distributed import dcp, trainer_fsdp
 from simulator.layouts.hugging_face import trainer_ddp
+from simulator.layouts.megatron import megatron
 from simulator.layouts.model_shapes import ModelShape, model_shape
+from simulator.layouts.peft import trainer_lora, trainer_lora_zero2, trainer_lora_zero3
 from simulator.layouts.shards import Layout, ShardSpec
 from simulator.scenario import Cluster, Workload
 
@@ -20,6 +23,12 @@ _OF_A_MODEL: Final[Mapping[str, Callable[..., list[ShardSpec]]]] = {
     "trainer-ddp": trainer_ddp,
     "trainer-zero2": trainer_zero2,
     "trainer-zero3": trainer_zero3,
+    "trainer-fsdp": trainer_fsdp,
+    "trainer-lora": trainer_lora,
+    "trainer-lora-zero2": trainer_lora_zero2,
+    "trainer-lora-zero3": trainer_lora_zero3,
+    "dcp": dcp,
+    "megatron": megatron,
 }
 
 _FROZEN = ShardSpec("frozen.safetensors", "model", 0, 4096, None, False)
@@ -69,12 +78,29 @@ def shape_of(workload: Workload) -> ModelShape | None:
     return None if workload.model is None else model_shape(workload.model)
 
 
+def layout_summary(name: str) -> str:
+    """What a layout is, in one sentence. ``name`` is one of ``layout_names``."""
+    text = (_TOYS.get(name) or _OF_A_MODEL[name]).__doc__ or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def layout_options(name: str) -> dict[str, Option]:
+    """The options of a layout with their defaults; none for a toy one and for an unknown name."""
+    function = _OF_A_MODEL.get(name)
+    return {} if function is None else _defaults(function)
+
+
 def _check(name: str, function: Callable[..., list[ShardSpec]], options: Mapping[str, Option]) -> None:
-    parameters = list(inspect.signature(function).parameters.values())[3:]
-    defaults = {parameter.name: parameter.default for parameter in parameters}
+    defaults = _defaults(function)
     for key, value in options.items():
         if key not in defaults:
             raise UsageError(f"workload.options: layout {name!r} has no option {key!r}; it has {', '.join(defaults)}")
         if type(value) is not type(defaults[key]):
             kind = type(defaults[key]).__name__
             raise UsageError(f"workload.options.{key}: must be of type {kind}, is {value!r}")
+
+
+def _defaults(function: Callable[..., list[ShardSpec]]) -> dict[str, Option]:
+    """Its options and their defaults; what comes before them says which job it is."""
+    parameters = list(inspect.signature(function).parameters.values())[3:]
+    return {parameter.name: parameter.default for parameter in parameters}
