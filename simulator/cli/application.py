@@ -14,6 +14,7 @@ from simulator.cli.demo import demo
 from simulator.cli.explore import explore
 from simulator.cli.help import GroupedCommand
 from simulator.cli.replay import replay
+from simulator.cli.shapes import shapes
 from simulator.cli.show import show
 from simulator.cli.strategies import strategies
 from simulator.errors import CkptraceError
@@ -39,7 +40,7 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, certify, replay, show, strategies, demo):
+    for command in (explore, certify, replay, show, strategies, shapes, demo):
         app.command(cls=GroupedCommand)(command)
     return app
 

@@ -2,10 +2,19 @@
 
 from simulator.layouts.model_shapes import ModelShape, model_names, model_shape
 from simulator.layouts.recognition import Names
-from simulator.layouts.registry import files_of, layout, layout_names, layout_options, layout_summary, shape_of
+from simulator.layouts.registry import (
+    files_of,
+    is_toy,
+    layout,
+    layout_names,
+    layout_options,
+    layout_summary,
+    options_from_text,
+    shape_of,
+)
 from simulator.layouts.shards import Layout, ShardSpec
 
 __all__ = [
-    "Layout", "ModelShape", "Names", "ShardSpec", "files_of", "layout", "layout_names", "layout_options",
-    "layout_summary", "model_names", "model_shape", "shape_of",
+    "Layout", "ModelShape", "Names", "ShardSpec", "files_of", "is_toy", "layout", "layout_names", "layout_options",
+    "layout_summary", "model_names", "model_shape", "options_from_text", "shape_of",
 ]  # fmt: skip

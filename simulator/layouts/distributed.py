@@ -35,9 +35,10 @@ _STEP_COUNTER = 4
 def dcp(
     world_size: int, shape: ModelShape, frozen: bool = False, dtype: str = "bfloat16", threads: int = 1
 ) -> list[ShardSpec]:
-    """Model and optimizer in one DCP checkpoint. ``threads``: FileSystemWriter's ``thread_count``, files for each rank.
+    """Model and optimizer in one DCP checkpoint, in files by rank.
 
-    Raises UsageError for an option that makes no sense.
+    ``threads`` is FileSystemWriter's ``thread_count``: so many files a rank. Raises UsageError for an option that
+    makes no sense.
     """
     if dtype not in DTYPE_BYTES:
         raise UsageError(f"workload.options.dtype: must be one of {', '.join(DTYPE_BYTES)}, is {dtype!r}")

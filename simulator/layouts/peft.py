@@ -71,7 +71,7 @@ def trainer_lora_zero2(
     precision: str = "bf16",
     processor_files: bool = False,
 ) -> list[ShardSpec]:
-    """Adapters under ZeRO stage 2. Raises UsageError for an option that makes no sense."""
+    """Adapters under ZeRO stage 2: every rank writes its part of their optimizer."""
     trained = adapters(shape, lora_rank, targets, frozen)
     return [
         *_adapter_files(trained, resumed=False),
@@ -89,7 +89,7 @@ def trainer_lora_zero3(
     precision: str = "bf16",
     processor_files: bool = False,
 ) -> list[ShardSpec]:
-    """Adapters under ZeRO stage 3. Raises UsageError for an option that makes no sense."""
+    """Adapters under ZeRO stage 3: every rank writes two small files."""
     trained = adapters(shape, lora_rank, targets, frozen)
     return [
         *_adapter_files(trained, resumed=False),

@@ -90,6 +90,34 @@ def layout_options(name: str) -> dict[str, Option]:
     return {} if function is None else _defaults(function)
 
 
+def is_toy(name: str) -> bool:
+    """Whether a layout is one that needs no model."""
+    return name in _TOYS
+
+
+def options_from_text(name: str, texts: Mapping[str, str]) -> dict[str, Option]:
+    """Options as a command line gives them, each in the type of its default.
+
+    An unknown one stays as it is: ``layout`` refuses it. Raises UsageError, naming the option, for a value that is no
+    number or neither true nor false.
+    """
+    defaults = layout_options(name)
+    return {key: _converted(key, text, defaults.get(key)) for key, text in texts.items()}
+
+
+def _converted(key: str, text: str, default: Option | None) -> Option:
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise UsageError(f"workload.options.{key}: must be true or false, is {text!r}")
+        return text.lower() == "true"
+    if isinstance(default, int):
+        try:
+            return int(text)
+        except ValueError as error:
+            raise UsageError(f"workload.options.{key}: must be a whole number, is {text!r}") from error
+    return text
+
+
 def _check(name: str, function: Callable[..., list[ShardSpec]], options: Mapping[str, Option]) -> None:
     defaults = _defaults(function)
     for key, value in options.items():

@@ -1,0 +1,86 @@
+"""``ckptrace shapes``: the files of one checkpoint of a job, without running it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from simulator.cli.options import JOB, OUTPUT, Json, pairs_of
+from simulator.errors import UsageError
+
+
+def shapes(
+    layout: Annotated[
+        str, typer.Option(metavar="NAME", help="Files of a checkpoint; list names them.", rich_help_panel=JOB)
+    ] = "trainer-zero3",
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="A model by name, or its config.json.", rich_help_panel=JOB)
+    ] = "qwen2.5-vl-72b",
+    nodes: Annotated[int, typer.Option(metavar="N", help="Machines.", rich_help_panel=JOB)] = 4,
+    ranks_per_node: Annotated[int, typer.Option(metavar="N", help="Ranks on each machine.", rich_help_panel=JOB)] = 8,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="The vision tower is not trained.", rich_help_panel=JOB)
+    ] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="For the layout, as transformers=4; repeatable.", rich_help_panel=JOB),
+    ] = None,
+    files: Annotated[bool, typer.Option("--files", help="Name every file.", rich_help_panel=OUTPUT)] = False,
+    json: Json = None,
+) -> int:
+    """Show the files of one checkpoint: names, writers, bytes."""
+    from simulator import layouts
+    from simulator.cli.output import check_file, write_json
+    from simulator.layouts.summary import counts, totals
+    from simulator.reports.shapes import Shapes, print_shapes, shapes_object
+    from simulator.reports.terminal import console_for
+    from simulator.scenario import Cluster
+
+    check_file(json)
+    if layout == "list":
+        return _listed(json)
+    for name, value in (("--nodes", nodes), ("--ranks-per-node", ranks_per_node)):
+        if value < 1:
+            raise UsageError(f"{name}: must be at least 1, is {value}")
+    cluster = Cluster(nodes, ranks_per_node)
+    options = layouts.options_from_text(layout, pairs_of(option or [], "--option"))
+    known = None if layouts.is_toy(layout) else model
+    specs = layouts.layout(layout, known, frozen, options)(cluster.world_size)
+    shown = Shapes(
+        layout,
+        cluster,
+        frozen,
+        {**layouts.layout_options(layout), **options},
+        None if known is None else counts(layouts.model_shape(known), frozen),
+        totals(specs, cluster.world_size),
+        specs,
+    )
+    if json is not None:
+        write_json(shapes_object(shown), json)
+    if json != "-":
+        print_shapes(console_for(), shown, every=files)
+    return 0
+
+
+def _listed(json: str | None) -> int:
+    """Every layout, with what it is and its options."""
+    from simulator import layouts
+    from simulator.cli.output import write_json
+    from simulator.reports.terminal import console_for
+
+    known = [
+        {"name": name, "summary": layouts.layout_summary(name), "options": layouts.layout_options(name)}
+        for name in layouts.layout_names()
+    ]
+    if json is not None:
+        write_json({"layouts": known, "models": layouts.model_names()}, json)
+    if json != "-":
+        console = console_for()
+        for name in layouts.layout_names():
+            console.print(f"{name:<20}{layouts.layout_summary(name)}", soft_wrap=True)
+            for key, default in layouts.layout_options(name).items():
+                said = str(default).lower() if isinstance(default, bool) else default
+                console.print(f"{'':<20}--option {key}={said}", soft_wrap=True)
+        console.print(f"models: {', '.join(layouts.model_names())}", soft_wrap=True)
+    return 0
