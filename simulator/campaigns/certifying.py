@@ -32,7 +32,7 @@ Progress = Callable[[int, float, float], None]
 
 
 def certify(
-    programs: Programs | Scenario,
+    programs: Programs | Scenario | Experiment,
     *,
     nodes: int | None = None,
     ranks_per_node: int | None = None,
@@ -91,12 +91,6 @@ def certify(
         searched = time.perf_counter() - started + before
         failure = _failure(experiment, search, undisturbed)
     return _result(search, reason, failure, undisturbed, searched)
-
-
-def _check_least(**given: tuple[int | None, int]) -> None:
-    for name, (value, least) in given.items():
-        if value is not None and value < least:
-            raise UsageError(f"{name}: must be at least {least}, is {value}")
 
 
 def _check_budget(experiment: Experiment) -> None:
@@ -161,7 +155,7 @@ def _failure(experiment: Experiment, search: Search, undisturbed: Run) -> Failur
 def _run_of(experiment: Experiment, proof: Proof) -> Run:
     """The run that the search says is violated."""
     schedules = [*(past.schedule for past in proof.start.pasts), proof.finding.schedule]
-    return experiment.run(Following(schedules), proof.start.tape(sorted(proof.plan)))
+    return experiment.run(Following(schedules), proof.start.tape(sorted(proof.plan), proof.finding.death))
 
 
 def _result(search: Search, reason: str | None, failure: Failure | None, undisturbed: Run, seconds: float) -> Result:

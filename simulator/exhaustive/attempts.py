@@ -11,7 +11,8 @@ from simulator.clock import EPOCH
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine, Step
 from simulator.errors import CannotDo
-from simulator.exhaustive.bits import positions_in, set_of
+from simulator.exhaustive.bits import positions_in
+from simulator.exhaustive.deaths import Death, death_at
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Address, Injections
 from simulator.exhaustive.judging import Carried, Instant
@@ -19,14 +20,6 @@ from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
 from simulator.tape import Tape
-
-
-class Death(msgspec.Struct, frozen=True):
-    """A rank dies instead of doing its n-th operation in ``task``; with ``node``, all ranks of its node."""
-
-    task: int
-    n: int
-    node: bool
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -99,14 +92,11 @@ class Start(msgspec.Struct, frozen=True):
         if instant.ended:
             pasts = (*self.pasts, Past(schedule, injected, None))
             return [msgspec.structs.replace(start, pasts=pasts)]
-        position = _next_able(journey, cut)
-        if position is None:
-            return []
-        step, found = order.steps[position], []
+        found = []
         for node in (False, True):
-            if (self.node_kills if node else self.kills) > 0:
-                death = Death(step.task, step.n, node)
-                pasts = (*self.pasts, Past([*schedule, step.task], injected, death))
+            death = death_at(journey, cut, node=node)
+            if death is not None and (self.node_kills if node else self.kills) > 0:
+                pasts = (*self.pasts, Past([*schedule, death.task], injected, death))
                 kills, node_kills = self.kills - (not node), self.node_kills - node
                 found.append(msgspec.structs.replace(start, pasts=pasts, kills=kills, node_kills=node_kills))
         return found
@@ -127,15 +117,16 @@ class Start(msgspec.Struct, frozen=True):
         replayer.filesystem.release_all()
         return replayer
 
-    def tape(self, injected: Sequence[Address]) -> Tape:
+    def tape(self, injected: Sequence[Address], death: Death | None) -> Tape:
         """The faults of the attempts before, and of this one."""
         choices: dict[tuple[int, str, int, int], int] = {}
         for attempt, addresses in enumerate([*(past.injected for past in self.pasts), injected]):
             for rule, rank, count in addresses:
                 choices[attempt, f"error{rule}", rank, count] = 1
-        for attempt, past in enumerate(self.pasts):
-            if past.death is not None:
-                choices[attempt, "kill", past.death.task, past.death.n] = 2 if past.death.node else 1
+        for attempt, dying in enumerate([*(past.death for past in self.pasts), death]):
+            if dying is not None:
+                address, choice = dying.choice(attempt)
+                choices[address] = choice
         return Tape(choices)
 
 
@@ -168,17 +159,3 @@ class Places:
             filesystem.rollback(self._mark)
         self._mark = filesystem.mark()
         return filesystem
-
-
-def _next_able(journey: Journey, cut: int) -> int | None:
-    """The next step of some task that waits for nobody at a cut."""
-    order = journey.order
-    scheduled = set_of(journey.scheduled)
-    tasks = sorted({order.steps[position].task for position in journey.scheduled})
-    for task in tasks:
-        rest = order.of_task(task) & scheduled & ~cut
-        if rest:
-            position = (rest & -rest).bit_length() - 1
-            if not order.given[position] & scheduled & ~cut:
-                return position
-    return None

@@ -10,6 +10,7 @@ import msgspec
 
 from simulator.exhaustive.bits import positions_in, set_of
 from simulator.exhaustive.cuts import Cuts
+from simulator.exhaustive.deaths import Death, death_at
 from simulator.exhaustive.errand import Journey
 from simulator.exhaustive.milestones import Milestones
 from simulator.exhaustive.replayer import Replayer, Rewindable
@@ -22,10 +23,11 @@ from simulator.invariants.viewer import World
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A violation of an invariant, and a schedule of the attempt that leads to it."""
+    """A violation of an invariant, and a schedule of the attempt that leads to it, and to the ``death`` it takes."""
 
     invariant: str
     schedule: list[int]
+    death: Death | None = None
 
 
 class Carried(msgspec.Struct, frozen=True):
@@ -44,19 +46,20 @@ class Instant(msgspec.Struct, frozen=True):
 
 
 class _Violated(Exception):
-    """At a cut, which is reached through the cut ``by``."""
+    """At a cut, which is reached through the cut ``by``; where a rank has to die for it, by that ``death``."""
 
-    def __init__(self, invariant: str, cut: int, by: int = 0) -> None:
+    def __init__(self, invariant: str, cut: int, by: int = 0, death: Death | None = None) -> None:
         self.invariant = invariant
         self.cut = cut
         self.by = by
+        self.death = death
 
 
 class ClassJudge:
     """Judges the classes of one attempt from one start.
 
-    ``reached`` is called with each new state in which the attempt can end, while the file system is in it;
-    ``look_up`` before each state is judged.
+    So many ``kills`` and ``node_kills`` may strike. ``reached`` is called with each new state in which the attempt can
+    end, while the file system is in it; ``look_up`` before each state is judged.
     """
 
     def __init__(
@@ -67,7 +70,8 @@ class ClassJudge:
         *,
         attempt: int = 0,
         carried: Carried | None = None,
-        deaths: bool = False,
+        kills: int = 0,
+        node_kills: int = 0,
         reached: Callable[[Journey, Instant, Rewindable], None] | None = None,
         look_up: Callable[[], None] = lambda: None,
     ) -> None:
@@ -77,7 +81,8 @@ class ClassJudge:
         self._replayer = replayer
         self._attempt = attempt
         self._carried = carried or Carried()
-        self._deaths = deaths
+        self._kills = kills
+        self._deaths = kills + node_kills > 0
         self._reached = reached
         self._look_up = look_up
         self._world_size = scenario.cluster.world_size
@@ -96,13 +101,16 @@ class ClassJudge:
         invariant = self._wrong_in_run(journey)
         if invariant is not None:
             return Finding(invariant, journey.tasks)
+        everywhere = self._instants or bool(self._always) or self._deaths
         try:
-            if self._instants or self._always or self._deaths:
+            if everywhere:
                 self._judge_states(journey)
-            self._judge_end(journey)
+            self._judge_end(journey, reached=not everywhere)
         except _Violated as found:
             positions = [*positions_in(found.by), *positions_in(found.cut & ~found.by)]
-            return Finding(found.invariant, [journey.order.steps[position].task for position in positions])
+            schedule = [journey.order.steps[position].task for position in positions]
+            schedule += [found.death.task] if found.death is not None else []
+            return Finding(found.invariant, schedule, found.death)
         return None
 
     def _counts(self, invariant: str) -> bool:
@@ -135,54 +143,65 @@ class ClassJudge:
     def _judge_state(self, journey: Journey, milestones: Milestones, cut: int, filesystem: Rewindable) -> int:
         self._look_up()
         promised = milestones.promised(cut)
-        step = self._judge_restart(cut, filesystem, promised) if self._restarts else 0
         returned = milestones.returned(cut)
         ended = milestones.all_ended(cut, self._world_size)
+        # Which kind of death the budget allows makes no difference here.
+        death = death_at(journey, cut, node=not self._kills) if self._deaths and not ended else None
+        step = self._judge_restart(cut, filesystem, promised, death) if self._restarts else 0
         self._ask(self._always, cut, filesystem, returned)
-        if self._deaths and not ended:
-            self._ask(self._final, cut, filesystem, returned)
-        if self._reached is not None and (ended or self._deaths):
+        if death is not None:
+            self._ask(self._final, cut, filesystem, returned, death)
+        if self._reached is not None and (ended or death is not None):
             carried = Carried(promised, max(step, self._carried.restorable))
             self._reached(journey, Instant(cut, carried, ended), filesystem)
         return step
 
-    def _judge_restart(self, cut: int, filesystem: Rewindable, promised: int) -> int:
-        """What a restart would resume from; judged where the job can die at any instant."""
+    def _judge_restart(self, cut: int, filesystem: Rewindable, promised: int, death: Death | None) -> int:
+        """What a restart would resume from; judged where the job can die at any instant, or by a rank's death."""
         seen = self._states.look(filesystem, self._attempt)
-        if self._instants:
+        if self._instants or death is not None:
             # Less than one step before is judged by comparing cuts; at the first one, with the attempt before.
-            violation = wrong_with(seen, promised, 0 if cut else self._carried.restorable, self._best)
+            before = 0 if self._instants and cut else self._carried.restorable
+            violation = wrong_with(seen, promised, before, self._best)
             if violation is not None and self._counts(violation.invariant):
-                raise _Violated(violation.invariant, cut)
+                raise _Violated(violation.invariant, cut, death=None if self._instants else death)
         return seen.step or 0
 
-    def _judge_end(self, journey: Journey) -> None:
-        """The end of the attempt, where every rank has ended."""
+    def _judge_end(self, journey: Journey, *, reached: bool) -> None:
+        """The end of the attempt, where every rank has ended. ``reached``: what comes after it has not been told."""
         if journey.waiting:
             return
         leaks = self._experiment.bound is not None and self._counts("no-leak")
         late = self._restarts and not self._instants
-        if not (leaks or late or self._final):
+        goes_on = self._reached if reached else None
+        if not (leaks or late or self._final or goes_on is not None):
             return
         cut = set_of(journey.scheduled)
         filesystem = self._replayer.go_to(journey.order, journey.scheduled)
-        milestones = Milestones(journey, self._world_size, 0)
+        milestones = Milestones(journey, self._world_size, self._carried.promised)
+        promised, restorable = milestones.promised(cut), self._carried.restorable
         if late:
-            violation = wrong_with(
-                self._states.look(filesystem, self._attempt),
-                max(milestones.promised(cut), self._carried.promised),
-                self._carried.restorable,
-                self._best,
-            )
+            seen = self._states.look(filesystem, self._attempt)
+            violation = wrong_with(seen, promised, restorable, self._best)
             if violation is not None and self._counts(violation.invariant):
                 raise _Violated(violation.invariant, cut)
-        bound = self._experiment.bound if leaks and milestones.promised(cut) else None
+            restorable = max(restorable, seen.step or 0)
+        bound = self._experiment.bound if leaks and milestones.saved_everywhere(cut) else None
         if bound is not None and leaked(filesystem, bound) is not None:
             raise _Violated("no-leak", cut)
         self._ask(self._final, cut, filesystem, milestones.returned(cut))
+        if goes_on is not None:
+            goes_on(journey, Instant(cut, Carried(promised, restorable), ended=True), filesystem)
 
-    def _ask(self, checks: list[Check], cut: int, filesystem: Rewindable, returned: dict[int, Any]) -> None:
+    def _ask(
+        self,
+        checks: list[Check],
+        cut: int,
+        filesystem: Rewindable,
+        returned: dict[int, Any],
+        death: Death | None = None,
+    ) -> None:
         for check in checks:
             world = World(Path(ROOT), self._world_size, self._attempt, returned)
             if self._states.ask(check, filesystem, world) is not None:
-                raise _Violated(name_of(check), cut)
+                raise _Violated(name_of(check), cut, death=death)

@@ -44,6 +44,10 @@ class Milestones:
                 return max(step, self._base)
         return self._base
 
+    def saved_everywhere(self, cut: int) -> bool:
+        """Whether a save of this attempt has returned on every rank at a cut."""
+        return any(not needed & ~cut for _, needed in self._promises)
+
     def returned(self, cut: int) -> dict[int, Any]:
         """What the ranks have returned whose programs have ended at a cut without an error."""
         return {rank: value[0] for needed, rank, value in self._ended if not needed & ~cut and value is not None}

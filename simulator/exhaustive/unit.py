@@ -51,7 +51,8 @@ class Unit:
             replayer,
             attempt=start.attempt,
             carried=start.carried,
-            deaths=start.can_die,
+            kills=start.kills,
+            node_kills=start.node_kills,
             reached=self._reached if start.attempt < scenario.restarts else None,
             look_up=look_up,
         )
