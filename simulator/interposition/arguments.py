@@ -70,3 +70,13 @@ def named(thread: int, address: int, directory: int | None) -> bytes | None:
             return None
         path = base + b"/" + path if path else base
     return path
+
+
+def bytes_at(thread: int, address: int, size: int) -> bytes | None:
+    """So many bytes of a caller's memory; None where not all of them can be read."""
+    try:
+        with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
+            data = os.pread(memory.fileno(), size, address)
+    except (OSError, OverflowError):
+        return None
+    return data if len(data) == size else None

@@ -6,9 +6,7 @@ are refused with ENOSYS, since their numbers mean other calls.
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import os
 import platform
 import struct
 from collections.abc import Collection
@@ -16,6 +14,7 @@ from typing import Final
 
 from simulator.errors import CannotDo
 from simulator.interposition.system_calls import AUDIT_ARCHITECTURES
+from simulator.interposition.target import ckptrace_arming
 
 _LOAD_WORD: Final = 0x20
 _JUMP_IF_EQUAL: Final = 0x15
@@ -32,13 +31,7 @@ _ARCHITECTURE_AT: Final = 4
 
 _X32: Final = 0x40000000
 
-_PR_SET_NO_NEW_PRIVS: Final = 38
-_SET_MODE_FILTER: Final = 1
-_TSYNC: Final = 1
-_NEW_LISTENER: Final = 8
-_TSYNC_ESRCH: Final = 16
-_WAIT_KILLABLE_RECV: Final = 32
-_SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
+SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 
 
 def program(machine: str, numbers: Collection[int]) -> bytes:
@@ -64,30 +57,19 @@ def install(numbers: Collection[int]) -> int:
     There is no way back, and nothing that the process holds is undone. It needs no privilege: the process gives up
     gaining any by exec first. Raises CannotDo, saying why, where the kernel or a sandbox does not allow it.
     """
+    machine = this_machine()
+    try:
+        return ckptrace_arming.install(SECCOMP[machine], program(machine, numbers))
+    except ckptrace_arming.CannotArm as refusal:
+        raise CannotDo(str(refusal)) from refusal
+
+
+def this_machine() -> str:
+    """The machine's name. Raises CannotDo where its system calls are not known, or the system is not Linux."""
     machine = platform.machine()
-    if machine not in _SECCOMP:
-        raise CannotDo(f"system calls cannot be held on {machine}: known are {', '.join(sorted(_SECCOMP))}")
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise CannotDo(_refusal("prctl(PR_SET_NO_NEW_PRIVS)"))
-    code = program(machine, numbers)
-    instructions = ctypes.create_string_buffer(code, len(code))
-    header = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
-    flags = _NEW_LISTENER | _TSYNC | _TSYNC_ESRCH
-    # A signal must not make a held call start anew; kernels before 5.19 do not know the flag.
-    for more in (_WAIT_KILLABLE_RECV, 0):
-        listener = library.syscall(_SECCOMP[machine], _SET_MODE_FILTER, flags | more, header)
-        if listener >= 0:
-            return int(listener)
-        if ctypes.get_errno() != errno.EINVAL:
-            break
-    raise CannotDo(_refusal("seccomp(SECCOMP_SET_MODE_FILTER)"))
+    if platform.system() != "Linux" or machine not in SECCOMP:
+        raise CannotDo(f"system calls cannot be held on {platform.system()} {machine}: Linux on x86_64 or aarch64 can")
+    return machine
 
 
-def _refusal(call: str) -> str:
-    number = ctypes.get_errno()
-    reason = {
-        errno.EBUSY: "another supervisor holds the calls of this process already",
-        errno.ESRCH: "a thread of this process is under another filter",
-    }.get(number, os.strerror(number))
-    return f"system calls cannot be held here: {call}: {reason}"
+"""The number of seccomp(2) itself."""

@@ -91,6 +91,9 @@ SIGNATURES: Final = (
     _by_descriptor("fchmod", 91, 52, 0),
     _by_descriptor("flock", 73, 32, 0),
     _by_descriptor("close", 3, 57, 0),
+    # A sleep is held so that a loop that polls needs no real time, and no luck.
+    Signature("nanosleep", 35, 101),
+    Signature("clock_nanosleep", 230, 115),
     # Rings carry out calls that no filter sees: refused, so that programs fall back to ordinary calls.
     Signature("io_uring_setup", 425, 425),
 )

@@ -1,0 +1,346 @@
+"""The engine whose ranks are processes of an unmodified program; each stops at its calls in the watched directory.
+
+After a grant everybody runs on until nothing moves any more: each thread of each rank is held at a call, sleeps in
+the kernel, or has ended. A thread that slept at two looks without having run between, while no call came in, waits
+for something that another one has to do, since what wakes it (a message on a socket, a lock) does so before the one
+who did it comes to its own next call. So the next decision depends on what the ranks did, and not on how fast.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from bisect import insort
+from contextlib import suppress
+from typing import Any, Final
+
+from simulator.boundary.printing import Output
+from simulator.clock import EPOCH
+from simulator.engines.collectives import Mismatch
+from simulator.engines.command.program import rank_environment
+from simulator.engines.command.rank import RankProcess, Waiting, output_file
+from simulator.engines.command.starting import Starter
+from simulator.engines.conditions import Conditions
+from simulator.engines.interface import Effects, Ending, Saved, Step, Strike, default_task
+from simulator.engines.watchdog import Stuck
+from simulator.errors import CannotDo, UsageError
+from simulator.interposition.carrying import Outcome, carry_out
+from simulator.interposition.system_calls import signatures
+from simulator.interposition.threads import process_of
+from simulator.interposition.watching import Watch
+from simulator.operations import Open, Operation, Sleep
+
+_TICK: Final = 1_000
+_FIRST_LOOK: Final = 0.00005
+_LONGEST_LOOK: Final = 0.005
+"""Seconds between two looks at what moves: doubled each time, up to the second."""
+_GRACE: Final = 2.0
+"""Seconds in which a job that can do nothing more may still go on by itself, before it is said to hang."""
+
+
+class ProgramFailed(Exception):
+    """A rank's process ended with an exit code that is not 0, or by a signal. The text is its last words."""
+
+
+class CommandEngine:
+    """Runs one attempt of a job; implements ``engines.interface.Engine``.
+
+    Task r is the main thread of rank r, r + k * world size its k-th other thread or child process that came to a call.
+    ``guesses`` counts the decisions that rest on time having passed: none do as long as it is 0.
+    """
+
+    def __init__(
+        self,
+        starter: Starter,
+        watch: Watch,
+        conditions: Conditions,
+        *,
+        world_size: int,
+        ranks_per_node: int,
+        late: bool,
+        seconds: float,
+    ) -> None:
+        self._starter = starter
+        self._watch = watch
+        self._ranks_per_node = ranks_per_node
+        self._late = late
+        self._seconds = seconds
+        self._signatures = signatures()
+        self._ranks: list[RankProcess] = []
+        self._counts: dict[int, int] = {}
+        self._times = [conditions.start] * world_size
+        self._poll = select.poll()
+        self._by_descriptor: dict[int, RankProcess] = {}
+        self.world_size = world_size
+        self.attempt = conditions.attempt
+        self.ready: list[int] = []
+        self.pending: dict[int, Operation] = {}
+        self.steps: list[Step] = []
+        self.endings: dict[int, Ending] = {}
+        self.failed: list[int] = []
+        self.mismatch: Mismatch | None = None
+        self.output: dict[int, Output] = {}
+        self.saved: dict[int, int] = {}
+        self.saves: list[Saved] = []
+        self.resumed: dict[int, tuple[int, str]] = {}
+        self.looks: list[tuple[int, int, str]] = []
+        self.late_looks: list[tuple[int, int, str]] = []
+        self.record_effects = False
+        self.initial = Effects()
+        self.strike: Strike | None = None
+        self.charging = None
+        self.guesses = 0
+        self.dismissed = 0
+        self._held: dict[int, tuple[RankProcess, int]] = {}
+
+    # -- what the run loop asks ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """See ``Engine.start``."""
+        port = _free_port()
+        for number in range(self.world_size):
+            environment = rank_environment(
+                number, self.world_size, self._ranks_per_node, self.attempt, port, self._watch, late=self._late
+            )
+            ours, theirs = socket.socketpair()
+            out, err = output_file(), output_file()
+            with theirs:
+                process = self._starter.start(environment, theirs, out.fileno(), err.fileno())
+            rank = RankProcess(number, process, ours, out, err)
+            self._ranks.append(rank)
+            self._listen(ours.fileno(), rank)
+            self._listen(rank.death, rank)
+        self._settle()
+
+    def grant(self, task: int) -> None:
+        """See ``Engine.grant``."""
+        rank, thread = self._held[task]
+        operation = self.pending[task]
+        error = None
+        if self.strike is not None:
+            error = self.strike(task, self._counts.get(task, 0), operation)
+            if rank.ended:
+                self._settle()
+                return
+        waiting = rank.waiting[thread]
+        self._forget(task)
+        if error is not None:
+            assert rank.listener is not None
+            rank.listener.refuse(waiting.held, error.errno or 5)
+            outcome = Outcome(error=error.errno or 5)
+        else:
+            assert rank.listener is not None
+            outcome = carry_out(rank.listener, waiting.held, waiting.signature, waiting.watched)
+        self._note(task, rank, thread, operation, outcome)
+        self._settle()
+
+    def kill(self, rank: int) -> None:
+        """See ``Engine.kill``."""
+        if not self._ranks[rank].ended:
+            self._bury(self._ranks[rank], Ending(rank, killed=True))
+
+    def default(self, last: int) -> int:
+        """See ``Engine.default``."""
+        return default_task(self.ready, last, self.pending)
+
+    def earliest(self) -> int:
+        """See ``Engine.earliest``."""
+        raise UsageError("scheduler by-time: the operations of a real program have no costs")
+
+    def position(self, task: int) -> int:
+        """See ``Engine.position``."""
+        return self._counts.get(task, 0)
+
+    def waiting(self) -> dict[int, str]:
+        """See ``Engine.waiting``."""
+        return {rank.number: "a call that does not return" for rank in self._ranks if not rank.ended}
+
+    def times(self) -> list[int]:
+        """See ``Engine.times``: time here only tells the order."""
+        return list(self._times)
+
+    def latest(self) -> int:
+        """See ``Engine.latest``."""
+        return max(self._times, default=EPOCH)
+
+    def last_change(self) -> int:
+        """See ``Engine.last_change``: modification times are the real file system's."""
+        return 0
+
+    def close(self) -> None:
+        """See ``Engine.close``."""
+        for rank in self._ranks:
+            self._keep_output(rank)
+            if not rank.ended:
+                rank.kill()
+                self._starter.ended(rank.process)
+                rank.ended = True
+            rank.close()
+        self._held.clear()
+
+    @property
+    def armed_by(self) -> dict[int, str]:
+        """What made each rank put itself under the filter; absent where nothing did."""
+        return {rank.number: rank.armed_by for rank in self._ranks if rank.armed_by is not None}
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _listen(self, descriptor: int, rank: RankProcess) -> None:
+        self._poll.register(descriptor, select.POLLIN)
+        self._by_descriptor[descriptor] = rank
+
+    def _ignore(self, descriptor: int) -> None:
+        if self._by_descriptor.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def _settle(self) -> None:
+        """Let everybody run until nothing moves. Raises Stuck where somebody runs on for too long."""
+        deadline = time.monotonic() + self._seconds
+        pause = _FIRST_LOOK
+        before: dict[int, dict[int, Any]] = {}
+        while True:
+            heard = self._hear(0.0)
+            moving, asleep, quiet = False, {}, True
+            for rank in self._ranks:
+                if rank.ended:
+                    continue
+                moves, asleep[rank.number] = rank.moves()
+                moving = moving or moves or rank.channel is not None
+                quiet = quiet and rank.is_quiet_since(asleep[rank.number])
+            if not moving and not self._hear(0.0) and not heard and (quiet or asleep == before):
+                for rank in self._ranks:
+                    if not rank.ended:
+                        rank.note_quiet(asleep[rank.number])
+                if self.ready or not asleep or not self._goes_on_by_itself():
+                    return
+                self.guesses += 1
+                pause = _FIRST_LOOK
+            before = asleep
+            if time.monotonic() > deadline:
+                raise Stuck(f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s")
+            self._hear(pause)
+            pause = min(2 * pause, _LONGEST_LOOK)
+
+    def _goes_on_by_itself(self) -> bool:
+        """Whether something still happens although nobody waits to be granted anything."""
+        return self._hear(_GRACE) or any(
+            not rank.ended and not rank.is_quiet_since(rank.moves()[1]) for rank in self._ranks
+        )
+
+    def _who_moves(self) -> str:
+        return (
+            " and ".join(f"rank {rank.number}" for rank in self._ranks if not rank.ended and not rank.waiting)
+            or "no rank"
+        )
+
+    def _hear(self, seconds: float) -> bool:
+        """Take in what has come in, waiting so long for the first; gives whether anything has."""
+        heard = False
+        milliseconds = seconds * 1000
+        while events := self._poll.poll(milliseconds):
+            heard, milliseconds = True, 0.0
+            for descriptor, event in events:
+                rank = self._by_descriptor.get(descriptor)
+                if rank is None or rank.ended:
+                    continue
+                if descriptor == rank.death:
+                    self._ended(rank)
+                elif rank.channel is not None and descriptor == rank.channel.fileno():
+                    self._ignore(descriptor)
+                    rank.hear()
+                    if rank.listener is not None:
+                        self._listen(rank.listener.fileno(), rank)
+                elif event & select.POLLIN:
+                    self._hold(rank)
+                else:
+                    # Nobody is under the filter any more; the death is heard of by itself.
+                    self._ignore(descriptor)
+        return heard
+
+    def _hold(self, rank: RankProcess) -> None:
+        """A call has come in: it waits to be granted if it is about the watched directory, and goes on if not."""
+        assert rank.listener is not None
+        held = rank.listener.receive()
+        if held is None:
+            return
+        signature = self._signatures[held.number]
+        watched = self._watch.recognise(held, signature, rank.opened)
+        if signature.name == "io_uring_setup":
+            rank.listener.refuse(held, 38)
+            raise CannotDo(f"rank {rank.number} sets up an io_uring, whose operations no filter sees")
+        if watched is None or (isinstance(watched.operation, Sleep) and held.thread not in rank.tasks):
+            self.dismissed += 1
+            rank.listener.let_go(held)
+            return
+        rank.waiting[held.thread] = Waiting(held, signature, watched)
+        task = rank.number + self.world_size * rank.task_of(held.thread)
+        self._held[task] = (rank, held.thread)
+        self.pending[task] = watched.operation
+        insort(self.ready, task)
+
+    def _note(self, task: int, rank: RankProcess, thread: int, operation: Operation, outcome: Outcome) -> None:
+        value, error = outcome.value, None
+        if outcome.error:
+            error = OSError(outcome.error, os.strerror(outcome.error))
+        elif isinstance(operation, Open) and outcome.descriptor is not None:
+            process = process_of(thread) or thread
+            self._watch.forget(process, outcome.descriptor)
+            value = self._watch.number_of(rank.number, process, outcome.descriptor, rank.opened)
+            rank.opened += 1
+        count = self._counts.get(task, 0)
+        self.steps.append(Step(task, rank.number, count, operation, value, error))
+        self._counts[task] = count + 1
+        self._times[rank.number] = self.latest() + _TICK
+
+    def _forget(self, task: int) -> None:
+        rank, thread = self._held.pop(task)
+        del rank.waiting[thread]
+        del self.pending[task]
+        self.ready.remove(task)
+
+    def _ended(self, rank: RankProcess) -> None:
+        """The rank's own process has ended; what it has started and left ends with it."""
+        code = self._starter.ended(rank.process)
+        error = None
+        if code:
+            words = rank.last_words()
+            error = ProgramFailed(words if words is not None and code > 0 else _in_words(code))
+        self._bury(rank, Ending(rank.number, value=None if error else code, error=error), code=code)
+        if error is not None:
+            self.failed.append(rank.number)
+
+    def _bury(self, rank: RankProcess, ending: Ending, code: int | None = None) -> None:
+        rank.ended = True
+        for task in [task for task, (each, _) in self._held.items() if each is rank]:
+            self._forget(task)
+        self.endings[rank.number] = ending
+        for descriptor in [each for each, known in self._by_descriptor.items() if known is rank]:
+            self._ignore(descriptor)
+        rank.kill()
+        if code is None:
+            self._starter.ended(rank.process)
+
+    def _keep_output(self, rank: RankProcess) -> None:
+        with suppress(OSError, ValueError):
+            text = rank.printed()
+            if text:
+                output = Output()
+                output.add(text)
+                self.output[rank.number] = output
+
+
+def _in_words(code: int) -> str:
+    if code > 0:
+        return f"its process ended with exit code {code}"
+    with suppress(ValueError):
+        return f"its process was killed by {signal.Signals(-code).name}"
+    return f"its process was killed by signal {-code}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

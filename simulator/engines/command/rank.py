@@ -1,0 +1,139 @@
+"""One rank of an unmodified program: its processes, its threads, and those of their calls that wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import tempfile
+from contextlib import suppress
+from typing import IO
+
+import msgspec
+
+from simulator.errors import CannotDo
+from simulator.interposition.listener import Held, Listener
+from simulator.interposition.system_calls import Signature
+from simulator.interposition.threads import Thread, descendants, thread_at, threads_of
+from simulator.interposition.watching import Watched
+
+_MOST_KEPT = 8_000
+"""Bytes of a rank's output that are kept, the last ones."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A call that is held, and what it is."""
+
+    held: Held
+    signature: Signature
+    watched: Watched
+
+
+class RankProcess:
+    """The process that was started for a rank, with all that it has started itself."""
+
+    def __init__(self, number: int, process: int, channel: socket.socket, out: IO[bytes], err: IO[bytes]) -> None:
+        self.number = number
+        self.process = process
+        self.death = os.pidfd_open(process)
+        self.channel: socket.socket | None = channel
+        self.listener: Listener | None = None
+        self.armed_by: str | None = None
+        self.out = out
+        self.err = err
+        self.ended = False
+        self.waiting: dict[int, Waiting] = {}
+        """By thread."""
+        self.tasks: dict[int, int] = {}
+        """The number among this rank's tasks, by thread: 0 is the main one."""
+        self.opened = 0
+        self._quiet: dict[int, Thread] = {}
+
+    def hear(self) -> None:
+        """The rank says that it is under the filter now, or that it cannot be. Raises CannotDo for the latter."""
+        assert self.channel is not None
+        message, descriptors, _, _ = socket.recv_fds(self.channel, 512, 1)
+        self.channel.close()
+        self.channel = None
+        if message.startswith(b"!"):
+            raise CannotDo(f"rank {self.number}: {message[1:].decode('utf-8', 'replace')}")
+        if descriptors:
+            self.armed_by = message[1:].decode("utf-8", "backslashreplace")
+            self.listener = Listener(descriptors[0])
+
+    def task_of(self, thread: int) -> int:
+        """The number of a thread among this rank's tasks; a new one for a thread that is not known."""
+        if thread == self.process:
+            return self.tasks.setdefault(thread, 0)
+        taken = max(self.tasks.values(), default=0)
+        return self.tasks.setdefault(thread, taken + 1)
+
+    def moves(self) -> tuple[bool, dict[int, Thread]]:
+        """Whether a thread of it that is not held may be running; and the threads that are not, as they are now.
+
+        A thread that has not run since everything was quiet last is quiet still.
+        """
+        asleep: dict[int, Thread] = {}
+        moving = False
+        for process in descendants(self.process):
+            for thread in threads_of(process):
+                if thread in self.waiting:
+                    continue
+                now = thread_at(process, thread)
+                if now is None:
+                    continue
+                asleep[thread] = now
+                moving = moving or not now.sleeps
+        return moving, asleep
+
+    def is_quiet_since(self, asleep: dict[int, Thread]) -> bool:
+        """Whether these threads have all slept since everything was quiet last."""
+        return all(self._quiet.get(thread) == now for thread, now in asleep.items())
+
+    def note_quiet(self, asleep: dict[int, Thread]) -> None:
+        """Everything is quiet, and that is how these threads sleep."""
+        self._quiet = asleep
+
+    def kill(self) -> None:
+        """End it with all that it has started."""
+        for process in list(descendants(self.process)):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Give back what was needed to hear of it."""
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
+        if self.channel is not None:
+            self.channel.close()
+            self.channel = None
+        if self.death >= 0:
+            os.close(self.death)
+            self.death = -1
+        self.out.close()
+        self.err.close()
+
+    def printed(self) -> str:
+        """The end of what it has printed: standard output, then standard error."""
+        parts = []
+        for file in (self.out, self.err):
+            size = os.fstat(file.fileno()).st_size
+            data = os.pread(file.fileno(), _MOST_KEPT, max(0, size - _MOST_KEPT))
+            if data:
+                parts.append(data.decode("utf-8", "backslashreplace"))
+        return "".join(parts)
+
+    def last_words(self) -> str | None:
+        """The last line of its standard error that is not indented: of a traceback, the exception."""
+        size = os.fstat(self.err.fileno()).st_size
+        data = os.pread(self.err.fileno(), _MOST_KEPT, max(0, size - _MOST_KEPT)).decode("utf-8", "backslashreplace")
+        lines = [line for line in data.splitlines() if line.strip() and not line[0].isspace()]
+        return lines[-1] if lines else None
+
+
+def output_file() -> IO[bytes]:
+    """A file without a name for what a rank prints."""
+    return tempfile.TemporaryFile(buffering=0)

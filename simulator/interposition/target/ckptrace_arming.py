@@ -1,0 +1,177 @@
+"""Puts this process under the filter, at once or at the first event that is about the watched directory.
+
+What to do comes in the environment: ``CKPTRACE_CHANNEL``, a descriptor on which the listener is sent to the
+supervisor; ``CKPTRACE_FILTER``, the filter's instructions in hexadecimal digits; ``CKPTRACE_SECCOMP``, the number of
+seccomp(2) on this machine; ``CKPTRACE_WATCH``, the watched directory by all its names, separated by ``:`` with a
+backslash before a colon of a name; ``CKPTRACE_ARM``, ``start`` or ``late``.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import errno
+import os
+import re
+import signal
+import socket
+import struct
+import sys
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
+SET_MODE_FILTER = 1
+TSYNC = 1
+NEW_LISTENER = 8
+TSYNC_ESRCH = 16
+WAIT_KILLABLE_RECV = 32
+
+# The audit events that name a file, by the arguments that do: what they say of the rest comes too late or too often.
+_EVENTS = {
+    "open": (0,),
+    "os.chmod": (0,),
+    "os.link": (0, 1),
+    "os.listdir": (0,),
+    "os.mkdir": (0,),
+    "os.remove": (0,),
+    "os.rename": (0, 1),
+    "os.rmdir": (0,),
+    "os.scandir": (0,),
+    "os.symlink": (1,),
+    "os.truncate": (0,),
+    "os.utime": (0,),
+    "shutil.rmtree": (0,),
+    "shutil.move": (0, 1),
+    "shutil.copyfile": (0, 1),
+}
+_MEETING = "torch.distributed.distributed_c10d"
+_MEET = "init_process_group"
+
+
+class CannotArm(Exception):
+    """The kernel or a sandbox does not allow a filter; the text says why."""
+
+
+def install(number: int, code: bytes) -> int:
+    """Put the whole process under the filter ``code``; gives the listener. ``number`` is that of seccomp(2)."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise CannotArm(_refusal("prctl(PR_SET_NO_NEW_PRIVS)"))
+    instructions = ctypes.create_string_buffer(code, len(code))
+    header = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
+    # A signal must not make a held call start anew; kernels before 5.19 do not know the last flag.
+    for more in (WAIT_KILLABLE_RECV, 0):
+        flags = NEW_LISTENER | TSYNC | TSYNC_ESRCH | more
+        listener = library.syscall(number, SET_MODE_FILTER, flags, header)
+        if listener >= 0:
+            return int(listener)
+        if ctypes.get_errno() != errno.EINVAL:
+            break
+    raise CannotArm(_refusal("seccomp(SECCOMP_SET_MODE_FILTER)"))
+
+
+def die_with_parent() -> None:
+    """Nothing outlives the supervisor, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _refusal(call: str) -> str:
+    number = ctypes.get_errno()
+    reason = {
+        errno.EBUSY: "another supervisor holds the calls of this process already",
+        errno.ESRCH: "a thread of this process is under another filter",
+    }.get(number, os.strerror(number))
+    return f"system calls cannot be held here: {call}: {reason}"
+
+
+class Arming:
+    """Arms one process, once. A child that is forked afterwards is under its parent's filter."""
+
+    def __init__(self, environment: MutableMapping[str, str]) -> None:
+        self._channel = int(environment["CKPTRACE_CHANNEL"])
+        self._code = bytes.fromhex(environment["CKPTRACE_FILTER"])
+        self._number = int(environment["CKPTRACE_SECCOMP"])
+        names = re.findall(r"((?:[^:\\]|\\.)+)", environment["CKPTRACE_WATCH"])
+        self._watched = tuple(re.sub(r"\\(.)", r"\1", name) for name in names)
+        self._late = environment["CKPTRACE_ARM"] == "late"
+        self._done = False
+        self._meeting: Any = None
+
+    def begin(self) -> None:
+        """Arm now, or when the time has come."""
+        if self._late:
+            sys.addaudithook(self._audited)
+        else:
+            self.arm("the start")
+
+    def arm(self, reason: str) -> None:
+        """Arm now."""
+        if self._done:
+            return
+        self._done = True
+        try:
+            listener = install(self._number, self._code)
+        except CannotArm as refusal:
+            self._send(b"!" + str(refusal).encode(), [])
+            return
+        self._send(b"=" + reason.encode("utf-8", "surrogateescape")[:200], [listener])
+        os.close(listener)
+
+    def _send(self, message: bytes, descriptors: Sequence[int]) -> None:
+        with socket.socket(fileno=os.dup(self._channel)) as channel:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+            channel.sendmsg([message], rights)
+        os.close(self._channel)
+
+    def _audited(self, event: str, arguments: Sequence[Any]) -> None:
+        if self._done:
+            return
+        if event == "import":
+            self._wait_for_a_meeting()
+            return
+        places = _EVENTS.get(event)
+        if places is not None:
+            for place in places:
+                if place < len(arguments) and self._is_watched(arguments[place]):
+                    self.arm(event)
+                    return
+
+    def _is_watched(self, path: Any) -> bool:
+        if isinstance(path, int) or path is None:
+            return False
+        try:
+            absolute = os.path.abspath(os.fsdecode(path))
+        except (TypeError, ValueError, OSError):
+            return False
+        return any(absolute == watched or absolute.startswith(watched + "/") for watched in self._watched)
+
+    def _wait_for_a_meeting(self) -> None:
+        """Arm when the ranks are about to meet: what they do after that may depend on each other."""
+        module = sys.modules.get(_MEETING)
+        original = getattr(module, _MEET, None)
+        if original is None or self._meeting is not None:
+            return
+        self._meeting = original
+
+        def init_process_group(*arguments: Any, **named: Any) -> Any:
+            self.arm("init_process_group")
+            return original(*arguments, **named)
+
+        init_process_group.__doc__ = original.__doc__
+        for holder in (module, sys.modules.get("torch.distributed")):
+            if getattr(holder, _MEET, None) is original:
+                setattr(holder, _MEET, init_process_group)
+
+
+def begin(environment: MutableMapping[str, str] | None = None) -> None:
+    """Arm this process as the environment says; what is said there is taken out of it."""
+    environment = os.environ if environment is None else environment
+    if "CKPTRACE_CHANNEL" not in environment:
+        return
+    arming = Arming(environment)
+    for name in [name for name in environment if name.startswith("CKPTRACE_")]:
+        del environment[name]
+    die_with_parent()
+    arming.begin()

@@ -1,0 +1,142 @@
+"""A process that imports what the program imports and forks the ranks of each schedule, so that they start at once.
+
+Requests and answers are lines of JSON on the socket whose descriptor is the first argument. A request to fork comes
+with the rank's channel, its standard output and its standard error as descriptors.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import ckptrace_arming
+
+_LONGEST = 1 << 20
+
+
+def main() -> None:
+    """Serve until the controller hangs up."""
+    ckptrace_arming.die_with_parent()
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    imported = []
+    while True:
+        data, rights, _, _ = channel.recvmsg(_LONGEST, socket.CMSG_SPACE(3 * 4))
+        if not data:
+            return
+        request = json.loads(data)
+        descriptors = array.array("i")
+        for _, _, part in rights:
+            descriptors.frombytes(part[: len(part) - len(part) % descriptors.itemsize])
+        kind = request["kind"]
+        if kind == "import":
+            for name in request["modules"]:
+                try:
+                    importlib.import_module(name)
+                    imported.append(name)
+                except BaseException:
+                    continue  # It will fail in the program as well, or was only ever tried.
+            answer: dict[str, int | None] = {"imported": len(imported)}
+            gc.collect()
+            gc.freeze()
+        elif kind == "fork":
+            sys.stdout.flush()
+            sys.stderr.flush()
+            pid = os.fork()
+            if pid == 0:
+                channel.close()
+                _rank(request, list(descriptors))
+            answer = {"pid": pid}
+        else:
+            answer = {"status": _wait(request["pid"])}
+        for descriptor in descriptors:
+            os.close(descriptor)
+        channel.send(json.dumps(answer).encode())
+
+
+def _wait(pid: int) -> int | None:
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return None
+
+
+def _rank(request: dict[str, Any], descriptors: Sequence[int]) -> None:
+    """Become a rank, in the forked process. Never returns."""
+    code = 1
+    try:
+        os.setsid()
+        arming, out, err = descriptors
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        os.close(out)
+        os.close(err)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        # Of the ranks' own now, whatever the zygote's were.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.stdout = os.fdopen(1, "w", closefd=False, buffering=1)
+        sys.stderr = os.fdopen(2, "w", closefd=False, buffering=1)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.environ["CKPTRACE_CHANNEL"] = str(arming)
+        os.chdir(request["directory"])
+        sys.argv = request["arguments"]
+        ckptrace_arming.begin()
+        code = _run(request)
+    except SystemExit as ending:
+        code = _code_of(ending)
+    except BaseException:
+        # As the interpreter would print it, without the frames of this file and of runpy.
+        kind, error, frames = sys.exc_info()
+        own = (__file__, runpy.__file__, "<frozen runpy>")
+        while frames is not None and frames.tb_frame.f_code.co_filename in own:
+            frames = frames.tb_next
+        traceback.print_exception(kind, error, frames)
+    finally:
+        try:
+            _end()
+        finally:
+            os._exit(code)
+
+
+def _run(request: dict[str, Any]) -> int:
+    if request["module"]:
+        runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(os.path.abspath(request["program"]))
+        runpy.run_path(request["program"], run_name="__main__")
+    return 0
+
+
+def _code_of(ending: SystemExit) -> int:
+    if ending.code is None:
+        return 0
+    if isinstance(ending.code, int):
+        return ending.code & 0xFF
+    print(ending.code, file=sys.stderr)
+    return 1
+
+
+def _end() -> None:
+    """What an interpreter does before it ends: wait for threads, run what was registered, write what is buffered."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What the threads of other processes are doing, as far as the kernel tells. proc(5)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+
+class Thread(msgspec.Struct, frozen=True):
+    """A moment of a thread: ``state`` is the kernel's letter, ``switches`` how often it has left a processor.
+
+    A thread that slept at two moments with the same count has slept all the time between.
+    """
+
+    state: str
+    switches: tuple[int, int]
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it waits for something, or has ended."""
+        return self.state in "SZXIx"
+
+
+def thread_at(process: int, thread: int) -> Thread | None:
+    """The thread now; None where it is gone."""
+    text = _read(f"/proc/{process}/task/{thread}/status")
+    if text is None:
+        return None
+    state = text[text.index("\nState:") + 7 :].lstrip()[0]
+    counts = text[text.index("\nvoluntary_ctxt_switches:") :].split()
+    return Thread(state, (int(counts[1]), int(counts[3])))
+
+
+def threads_of(process: int) -> list[int]:
+    """The ids of a process's threads, sorted; none where it is gone."""
+    try:
+        return sorted(int(name) for name in os.listdir(f"/proc/{process}/task"))
+    except OSError:
+        return []
+
+
+def descendants(process: int) -> Iterator[int]:
+    """The process and all that it has started, directly or not, as far as it still stands above them."""
+    waiting = [process]
+    for each in waiting:
+        yield each
+        for thread in threads_of(each):
+            waiting += [int(child) for child in (_read(f"/proc/{each}/task/{thread}/children") or "").split()]
+
+
+def process_of(thread: int) -> int | None:
+    """The process that a thread belongs to; None where it is gone."""
+    return _field(thread, "\nTgid:", 10)
+
+
+def umask_of(thread: int) -> int | None:
+    """The mask that is applied to the modes of new files; None where the thread is gone."""
+    return _field(thread, "\nUmask:", 8)
+
+
+def _field(thread: int, name: str, base: int) -> int | None:
+    text = _read(f"/proc/{thread}/status")
+    if text is None or name not in text:
+        return None
+    return int(text[text.index(name) + len(name) :].split(maxsplit=1)[0], base)
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None
