@@ -87,6 +87,11 @@ class PosixModel:
         return description is not None and conflicting(description, operation.how & 3)
 
     @property
+    def tree(self) -> Tree:
+        """What the model holds, for those who observe it."""
+        return self._tree
+
+    @property
     def accesses(self) -> list[Access] | None:
         """While this is a list, every operation appends to it what it touches, whether it succeeds or fails."""
         return self._tree.accesses

@@ -172,3 +172,9 @@ def _restore_descriptor(
     else:
         table.opened[number] = description
     table.lowest = lowest
+
+
+OLD_FIELDS: Final = _restore_inode
+OLD_ABSENCE: Final = _restore_absence
+OLD_ENTRY: Final = _restore_entry
+"""By these first parts of a step of the log one sees what it changed, and reads what was there before."""

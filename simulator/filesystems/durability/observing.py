@@ -1,0 +1,143 @@
+"""Reads from the undo log of a POSIX model which micro-operations an operation consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from simulator.filesystems.durability.micro_operations import (
+    BLOCK,
+    AttributeChange,
+    Birth,
+    DataWrite,
+    Entry,
+    MicroOperation,
+    NameChange,
+    SizeChange,
+)
+from simulator.filesystems.posix.content import Content, size_of
+from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
+from simulator.filesystems.posix.tree import OLD_ABSENCE, OLD_ENTRY, OLD_FIELDS, Tree, Undo
+from simulator.operations import Extent, Operation, Rename, Utime, Write
+
+
+class Observed:
+    """What an operation changed: names, with what they led to before, and inodes, with their old fields."""
+
+    __slots__ = ("inodes", "names")
+
+    def __init__(self, undo: Sequence[Undo]) -> None:
+        self.names: dict[tuple[int, str], tuple[Inode, Inode | None]] = {}
+        self.inodes: dict[int, tuple[Inode, tuple[Any, ...]]] = {}
+        for function, *arguments in undo:
+            if function is OLD_FIELDS:
+                inode, *fields = arguments
+                self.inodes.setdefault(inode.number, (inode, tuple(fields)))
+            elif function is OLD_ABSENCE:
+                directory, name = arguments
+                self.names.setdefault((directory.number, name), (directory, None))
+            elif function is OLD_ENTRY:
+                directory, name, inode = arguments
+                self.names.setdefault((directory.number, name), (directory, inode))
+
+
+def births(observed: Observed) -> Iterator[tuple[int, Birth]]:
+    """What the inodes are from the start that the operation may have made."""
+    for (_, name), (directory, _) in observed.names.items():
+        inode = directory.entries.get(name)
+        if inode is not None and inode.number not in observed.inodes:
+            yield inode.number, Birth(inode.mode, inode.uid, inode.gid, inode.text, inode.modified)
+
+
+def micro_operations(
+    operation: Operation, observed: Observed, start: int | None, atomic_rename: bool
+) -> Iterator[MicroOperation]:
+    """The micro-operations in the order of ALICE. ``start`` is where a write began."""
+    entries = [_entry(name, *where) for (_, name), where in observed.names.items()]
+    if isinstance(operation, Rename) and not atomic_rename:
+        yield from _torn(entries)
+    elif entries:
+        yield NameChange(tuple(entries))
+    for inode, (mode, uid, gid, _, modified, _, _, content, *_) in observed.inodes.values():
+        timed = isinstance(operation, Utime)
+        if inode.content is not content:
+            yield from _of_data(inode, content, operation, start)
+        elif inode.entries is NO_ENTRIES:
+            timed = timed or inode.modified != modified  # By a truncation to the size that the file had.
+        if timed or (mode, uid, gid) != (inode.mode, inode.uid, inode.gid):
+            yield AttributeChange(inode.number, inode.mode, inode.uid, inode.gid, inode.modified if timed else None)
+
+
+def start_of_write(tree: Tree, rank: int, operation: Write, written: int, undo: Sequence[Undo]) -> int:
+    """Where a write of so many bytes began that has been carried out."""
+    description = tree.tables[rank].get(operation.fd)
+    if description.append:
+        for function, *arguments in undo:
+            if function is OLD_FIELDS and arguments[0] is description.inode:
+                return size_of(arguments[8])
+    return operation.offset if operation.offset is not None else description.position - written
+
+
+def _entry(name: str, directory: Inode, before: Inode | None) -> Entry:
+    after = directory.entries.get(name)
+    return Entry(
+        directory.number,
+        name,
+        None if before is None else before.number,
+        None if after is None else after.number,
+        after is not None and after.entries is not NO_ENTRIES,
+        before is not None and before.entries is NO_ENTRIES,
+    )
+
+
+def _torn(entries: Sequence[Entry]) -> Iterator[NameChange]:
+    """A rename in parts: what it replaced goes, the old name goes, the new name comes.
+
+    A directory has never two names, so its new one does not come before its old one has gone.
+    """
+    for entry in entries:
+        if entry.before is not None and entry.after is not None:
+            yield NameChange((Entry(entry.directory, entry.name, entry.before, None, False, entry.replaced_file),))
+    for entry in entries:
+        if entry.after is None:
+            yield NameChange((entry,))
+    for entry in entries:
+        if entry.after is not None:
+            yield NameChange(
+                (Entry(entry.directory, entry.name, None, entry.after, entry.is_directory),), entry.is_directory
+            )
+
+
+def _of_data(inode: Inode, old: Content, operation: Operation, start: int | None) -> Iterator[MicroOperation]:
+    """A write in pieces; of bytes beyond the old end, each piece with the size that it leads to."""
+    before, after = size_of(old), size_of(inode.content)
+    number = inode.number
+    if not isinstance(operation, Write) or start is None:
+        if after != before:
+            yield SizeChange(number, before, after)
+        return
+    end = start + len(operation.data)
+    size = before
+    for first, last in _pieces(start, end, before):
+        yield DataWrite(number, first, _part(operation.data, first - start, last - start))
+        if last > size:
+            yield SizeChange(number, size, last, appends=True)
+            size = last
+
+
+def _pieces(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    """The bytes from ``start`` to ``end`` in few pieces that end with blocks: what is overwritten, then what is new.
+
+    Each in up to three: the last block, in which a crash may leave zeros, and two parts of what is before it.
+    """
+    for first, last in ((start, min(end, size)), (max(start, size), end)):
+        if first < last:
+            tail = max(first, (last - 1) // BLOCK * BLOCK)
+            middle = (first + tail) // 2 // BLOCK * BLOCK
+            cuts = sorted({first, last, *(cut for cut in (middle, tail) if first < cut < last)})
+            yield from pairwise(cuts)
+
+
+def _part(data: bytes | Extent, first: int, last: int) -> bytes | Extent:
+    return Extent(last - first) if isinstance(data, Extent) else bytes(data[first:last])

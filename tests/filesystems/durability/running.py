@@ -1,0 +1,67 @@
+"""Runs programs on the crash model, and lists what a power loss can leave of them."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from simulator.boundary import installed
+from simulator.engines.greenlets import greenlet_engine
+from simulator.engines.programs import RankPrograms
+from simulator.experiment import ROOT
+from simulator.filesystems import PosixModel
+from simulator.filesystems.durability import DurableModel, downward_closed, persistence_named
+from simulator.filesystems.posix.content import read
+from simulator.filesystems.posix.inode import NO_ENTRIES
+
+Tree = dict[str, bytes | None]
+"""Every path; None for a directory."""
+
+Program = Callable[[Path], None]
+
+
+def run_on(model: Any, program: Program) -> None:
+    """Run a program of one rank on a file system, below its root."""
+    with installed():
+        engine = greenlet_engine(model, RankPrograms((lambda rank: program(rank.root),), 1, ROOT))
+        gc.disable()
+        try:
+            engine.start()
+            while engine.ready:
+                engine.grant(engine.ready[0])
+        finally:
+            engine.close()
+            gc.enable()
+    error = engine.endings[0].error
+    if error is not None:
+        raise error
+
+
+def crashed(persistence: str, program: Program, before: Program | None = None, **options: Any) -> DurableModel:
+    """The crash model after a program that found on the disk what the program ``before`` had left."""
+    model = PosixModel()
+    if before is not None:
+        run_on(model, before)
+    durable = DurableModel(persistence_named(persistence, options), model=model)
+    run_on(durable, program)
+    return durable
+
+
+def tree_of(model: PosixModel) -> Tree:
+    """All that is in a file system."""
+    return {
+        path: None if inode.entries is not NO_ENTRIES else read(inode.content, 0, -1)
+        for path, inode in model.walk_files()
+    }
+
+
+def states(durable: DurableModel) -> list[Tree]:
+    """All that a power loss can leave, each once."""
+    ordering = durable.ordering()
+    found = {}
+    for kept in downward_closed(ordering):
+        model = durable.state(kept)
+        found.setdefault(model.digest(), model)
+    return [tree_of(model) for model in found.values()]
