@@ -20,6 +20,8 @@ from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.filesystems import Filesystem
+from simulator.filesystems.posix.model import PosixModel
+from simulator.filesystems.posix.storage import StorageMeter
 from simulator.invariants import Judge, Violation
 from simulator.invariants.restart import Seen
 from simulator.run import Run
@@ -28,9 +30,6 @@ from simulator.schedulers.by_time import ByTime
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
 from simulator.trace import Trace
-
-COLLECTIVE_TIMEOUT = 600.0
-"""Seconds after which PyTorch ends a job whose NCCL collective is not complete, unless it is told otherwise."""
 
 COSTS = "lustre"
 """The cost profile of the incident."""
@@ -47,8 +46,10 @@ def incident_at_scale(strategy: str) -> Scenario:
     )
 
 
-def run_at_scale(scenario: Scenario, seed: int = 0, collective_timeout: float = COLLECTIVE_TIMEOUT) -> ScaleResult:
+def run_at_scale(scenario: Scenario, seed: int = 0) -> ScaleResult:
     """Run a strategy once in the order of the clock, to the end of all ranks, whatever is violated on the way.
+
+    With ``restarts`` the job is then started again on what it left, and the result says what resuming took.
 
     ``seed`` draws which ranks are slow and whose clocks are wrong, where the fault budget has such; deaths and errors
     are not drawn. Raises UsageError for a scenario without costs or without a strategy.
@@ -74,7 +75,7 @@ def run_at_scale(scenario: Scenario, seed: int = 0, collective_timeout: float = 
         violation, trace = onlooker.violation, None
         if violation is not None:
             trace = _trace(scenario, run, violation)
-    return scale_result(experiment, run, seed, violation, onlooker.left, trace, wall, collective_timeout)
+    return scale_result(experiment, run, seed, violation, onlooker.left, trace, wall, onlooker.storage_peak)
 
 
 def rehearse(scenario: Scenario) -> None:
@@ -114,8 +115,14 @@ class _Onlooker:
         self._judge: Judge = experiment.judge(filesystem, when=EndOfSaves(experiment))
         self._verdicts = experiment.verdicts
         self._filesystem = filesystem
+        self._meter = StorageMeter(filesystem) if isinstance(filesystem, PosixModel) else None
         self.violation: Violation | None = None
         self.left = ""
+
+    @property
+    def storage_peak(self) -> int | None:
+        """The most bytes that the files held at any time, None where the file system does not tell."""
+        return None if self._meter is None else self._meter.peak
 
     def begin(self) -> None:
         """See ``run.Judge``."""
@@ -123,6 +130,8 @@ class _Onlooker:
 
     def observe(self, engine: Engine) -> None:
         """See ``run.Judge``; nothing is judged after the first violation."""
+        if self._meter is not None:
+            self._meter.observe()
         if self.violation is None:
             self.violation = self._judge.observe(engine)
 
@@ -130,7 +139,7 @@ class _Onlooker:
         """See ``run.Judge``."""
         if self.violation is None:
             self.violation = self._judge.finish(engine, died=died)
-        if self._verdicts is not None:
+        if self._verdicts is not None and engine.attempt == 0:
             self.left = _said(self._verdicts.look(self._filesystem, engine.attempt))
 
 

@@ -113,10 +113,10 @@ class Durations:
         model = self._model
         if kind is Write:
             limit = model.write_stream if stream is None else stream
-            rate = min(limit, model.node_write / on_node, model.total_write / in_all)
+            rate = min(limit, model.write_cap / on_node, model.total_write / in_all)
         else:
             limit = model.read_stream if stream is None else stream
-            rate = min(limit, model.node_read / on_node, model.total_read / in_all)
+            rate = min(limit, model.read_cap / on_node, model.total_read / in_all)
         return latency + transfer(count, rate)
 
 

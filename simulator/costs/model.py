@@ -11,7 +11,7 @@ from simulator.errors import UsageError
 LATENCIES = ("metadata_read", "metadata_write", "data_call", "fsync", "close", "collective_hop")
 RATES = (
     "write_stream", "read_stream", "safetensors_stream", "torch_stream",
-    "node_write", "node_read", "total_write", "total_read",
+    "node_write", "node_read", "total_write", "total_read", "nic", "d2h", "node_d2h", "collective_timeout",
 )  # fmt: skip
 
 
@@ -25,10 +25,15 @@ class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     ``collective_hop``      one of the ceil(log2 n) rounds of a collective of n ranks
     ``write_stream``        one process, plain write(2); ``read_stream`` likewise
     ``safetensors_stream``  one process serialising through safetensors; ``torch_stream`` through torch.save
-    ``node_write``          all processes of a node together (its client, its network card); ``node_read`` likewise
+    ``node_write``          all processes of a node together, in its file system client; ``node_read`` likewise
     ``total_write``         the whole file system; ``total_read`` likewise
+    ``nic``                 the network cards of a node that lead to the file system, each direction for itself
+    ``d2h``                 one process copying from its accelerator to pinned host memory
+    ``node_d2h``            all processes of a node doing that at once
+    ``collective_timeout``  seconds after which a collective that is not complete ends the job (inf: never)
 
-    Writers share the two caps fairly (max-min); readers and writers do not slow each other.
+    Writers share the caps fairly (max-min); readers and writers do not slow each other. A write by ``torch.save`` or
+    safetensors has its copy from the accelerator in its rate, as these were measured with it.
     """
 
     metadata_read: float
@@ -45,6 +50,24 @@ class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     node_read: float
     total_write: float
     total_read: float
+    nic: float
+    d2h: float
+    node_d2h: float
+    collective_timeout: float
+
+    @property
+    def write_cap(self) -> float:
+        """What all processes of a node together can write, in GB/s."""
+        return min(self.node_write, self.nic)
+
+    @property
+    def read_cap(self) -> float:
+        """What all processes of a node together can read, in GB/s."""
+        return min(self.node_read, self.nic)
+
+    def snapshot_seconds(self, size: int, on_node: int) -> float:
+        """What a process takes to copy ``size`` bytes to host memory while ``on_node`` of its node do the same."""
+        return size / 1e9 / min(self.d2h, self.node_d2h / on_node)
 
     def validate(self) -> None:
         """Raise UsageError, naming the key, for a negative or infinite latency and for a rate that is not positive."""
@@ -55,4 +78,5 @@ class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         for key in RATES:
             value = getattr(self, key)
             if not value > 0.0:
-                raise UsageError(f"costs.{key}: must be a positive number of GB/s, is {value}")
+                unit = "seconds" if key == "collective_timeout" else "GB/s"
+                raise UsageError(f"costs.{key}: must be a positive number of {unit}, is {value}")

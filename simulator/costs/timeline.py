@@ -43,8 +43,8 @@ class Timeline:
         self._ranks_per_node = ranks_per_node
         self._durations = Durations(model)
         self._streams = Streams(model)
-        self._writes = FairShare(model.node_write, model.total_write)
-        self._reads = FairShare(model.node_read, model.total_read)
+        self._writes = FairShare(model.write_cap, model.total_write)
+        self._reads = FairShare(model.read_cap, model.total_read)
         self._pending: dict[int, _Pending] = {}
         self._timed: list[tuple[int, int, int]] = []
         self._held: dict[int, int] = {}
@@ -120,10 +120,10 @@ class Timeline:
         model = self._model
         if isinstance(operation, Write):
             limit, link = self._streams.rate(rank, operation.fd) / slowdown, self._writes
-            capacity = min(model.node_write, model.total_write)
+            capacity = min(model.write_cap, model.total_write)
         else:
             limit, link = model.read_stream / slowdown, self._reads
-            capacity = min(model.node_read, model.total_read)
+            capacity = min(model.read_cap, model.total_read)
         if not math.isinf(min(limit, capacity)):
             pending.link, pending.limit = link, limit
 

@@ -64,7 +64,7 @@ class Charging:
             size = len(value)
         elif type(operation) is Write:
             size = value
-        self.usage.charge(task.rank, operation, duration, size)
+        self.usage.charge(task.rank, operation, duration, size, self._clock.times[task.clock])
         if not failed:
             self._timeline.performed(task.rank, operation, value)
 

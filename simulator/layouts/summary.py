@@ -63,6 +63,19 @@ def totals(specs: Sequence[ShardSpec], world_size: int) -> Totals:
     return Totals(len(specs), sum(by_rank), by_rank, files_by_rank, [_kind(group) for group in kinds.values()])
 
 
+def gathered(specs: Sequence[ShardSpec], world_size: int) -> list[int]:
+    """The bytes that each rank has to hold in host memory at once before it writes any of them.
+
+    That is the model where it is gathered on one rank although all have parts of it, as under ZeRO: nobody reads it to
+    resume. What is written as it lies, tensor by tensor, is not counted.
+    """
+    found = [0] * world_size
+    for spec in specs:
+        if spec.role == "model" and spec.readers == ():
+            found[spec.writer] += spec.size
+    return found
+
+
 def counts(shape: ModelShape, frozen: bool) -> ModelCounts:
     """The figures of a model."""
     width = DTYPE_BYTES["bfloat16"]

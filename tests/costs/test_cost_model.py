@@ -51,3 +51,24 @@ def test_a_model_is_plain_frozen_data() -> None:
     assert isinstance(cost_model("nfs"), CostModel)
     with pytest.raises(AttributeError):
         cost_model("nfs").fsync = 1.0  # type: ignore[misc]
+
+
+def test_a_network_card_limits_a_node_like_its_client_does() -> None:
+    assert cost_model("superpod-best").write_cap == 20.0
+    narrow = cost_model("superpod-best", {"nic": 12.5})
+    assert (narrow.write_cap, narrow.read_cap) == (12.5, 12.5)
+
+
+@pytest.mark.parametrize(("d2h", "seconds"), [(24.8, 1.11), (52.8, 0.52)])
+def test_a_rank_of_32_copies_its_shard_of_72b_to_host_memory(d2h: float, seconds: float) -> None:
+    """27.5 GB: 1.11 s on an A800, 0.52 s on an H100, while the other ranks of the node do not copy."""
+    model = cost_model("local", {"d2h": d2h})
+    assert model.snapshot_seconds(27_529_041_504, 1) == pytest.approx(seconds, rel=0.02)
+    assert model.snapshot_seconds(27_529_041_504, 8) == pytest.approx(27.529 / (99.2 / 8), rel=0.001)
+
+
+def test_a_collective_that_never_times_out_is_a_figure_too() -> None:
+    assert cost_model("nfs").collective_timeout == 600
+    assert math.isinf(cost_model("nfs", {"collective_timeout": math.inf}).collective_timeout)
+    with pytest.raises(UsageError, match=r"costs.collective_timeout: must be a positive number of seconds, is 0"):
+        cost_model("nfs", {"collective_timeout": 0.0})
