@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,12 @@ def tree_of(model: PosixModel) -> Tree:
     }
 
 
-def states(durable: DurableModel) -> list[Tree]:
+def states(durable: DurableModel) -> Iterator[Tree]:
     """All that a power loss can leave, each once."""
     ordering = durable.ordering()
-    found = {}
+    found = set()
     for kept in downward_closed(ordering):
         model = durable.state(kept)
-        found.setdefault(model.digest(), model)
-    return [tree_of(model) for model in found.values()]
+        if model.digest() not in found:
+            found.add(model.digest())
+            yield tree_of(model)

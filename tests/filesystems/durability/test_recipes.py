@@ -1,0 +1,133 @@
+"""What programs that save something have after a power loss, by profile: as measured, and never less than promised."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.filesystems import PosixModel
+from simulator.filesystems.durability import DurableModel, persistence_named
+from simulator.operations import CHANGING, Close, Fsync, Operation
+from tests.filesystems.durability.recipes import ALL, NEW, OLD, SAFE, TABLE, WRONG, Good, Row, old_file, rewrite
+from tests.filesystems.durability.running import Program, Tree, crashed, run_on, states, tree_of
+
+MEASURED = [(row, persistence) for row in TABLE for persistence in row.measured]
+
+
+@pytest.mark.parametrize(("row", "persistence"), MEASURED, ids=[f"{row.name}-{name}" for row, name in MEASURED])
+def test_what_was_measured_is_allowed(row: Row, persistence: str) -> None:
+    allowed = list(states(crashed(persistence, row.program, row.before)))
+    for tree in row.measured[persistence]:
+        assert tree in allowed
+
+
+class AtEveryInstant:
+    """The crash model, with what a power loss could leave after each operation, until something is not ``good``."""
+
+    def __init__(self, model: DurableModel, good: Good) -> None:
+        self.model = model
+        self.good = good
+        self.lost: Tree | None = None
+        self.look()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def perform(self, rank: int, operation: Operation, now: int = 0) -> Any:
+        value = self.model.perform(rank, operation, now)
+        if self.lost is None and (type(operation) in CHANGING or isinstance(operation, Close | Fsync)):
+            self.look()
+        return value
+
+    def look(self) -> None:
+        self.lost = next((tree for tree in states(self.model) if not self.good(tree)), None)
+
+
+def lost_at_some_instant(persistence: str, program: Program, before: Program, good: Good) -> Tree | None:
+    start = PosixModel()
+    run_on(start, before)
+    watched = AtEveryInstant(DurableModel(persistence_named(persistence), model=start), good)
+    run_on(watched, program)
+    return watched.lost
+
+
+@pytest.mark.parametrize("persistence", ALL)
+@pytest.mark.parametrize(("before", "program", "good"), SAFE, ids=[program.__name__ for _, program, _ in SAFE])
+def test_a_safe_recipe_leaves_something_good_at_every_instant(
+    persistence: str, before: Program, program: Program, good: Good
+) -> None:
+    assert lost_at_some_instant(persistence, program, before, good) is None
+
+
+@pytest.mark.parametrize("persistence", ALL)
+@pytest.mark.parametrize(
+    ("before", "program", "good", "losing"), WRONG, ids=[program.__name__ for _, program, _, _ in WRONG]
+)
+def test_a_wrong_recipe_loses_something_where_real_file_systems_do(
+    persistence: str, before: Program, program: Program, good: Good, losing: tuple[str, ...]
+) -> None:
+    lost = lost_at_some_instant(persistence, program, before, good)
+    assert (lost is not None) == (persistence in losing)
+
+
+def test_data_in_a_user_space_buffer_is_on_no_disk() -> None:
+    """A sync of a descriptor does not flush the buffer above it: only what was written is synced."""
+
+    def program(root: Path) -> None:
+        with open(root / "f", "wb") as file:
+            file.write(NEW[:100])
+            os.fsync(file.fileno())
+            found.extend(states(durable))
+
+    found: list[Tree] = []
+    durable = DurableModel(persistence_named("ext4"))
+    run_on(durable, program)
+    assert found == [{"f": b""}]
+
+
+@pytest.mark.parametrize("persistence", ["ext4", "btrfs"])
+def test_a_truncated_file_is_whole_again_once_it_is_closed(persistence: str) -> None:
+    assert {tree["f"] for tree in states(crashed(persistence, rewrite, old_file))} == {OLD, NEW}
+
+
+def test_a_commit_between_truncation_and_close_may_leave_an_empty_file() -> None:
+    def program(root: Path) -> None:
+        with open(root / "f", "wb", buffering=0) as file:
+            fd = os.open(root, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+            file.write(NEW)
+
+    assert {"f": b""} in states(crashed("ext4", program, old_file))
+    assert {"f": b""} not in states(crashed("btrfs", program, old_file))
+
+
+def test_a_slow_writer_gives_the_timer_time_to_commit_the_truncation() -> None:
+    def program(root: Path) -> None:
+        with open(root / "f", "wb", buffering=0) as file:
+            time.sleep(6)
+            file.write(NEW)
+
+    assert {"f": b""} in states(crashed("ext4", program, old_file))
+    assert {"f": b""} not in states(crashed("ext4", program, old_file, commit_seconds=30.0))
+
+
+def test_a_rename_is_atomic_unless_that_is_taken_away() -> None:
+    def program(root: Path) -> None:
+        os.replace(root / "f", root / "g")
+
+    assert {frozenset(tree) for tree in states(crashed("posix-min", program, old_file))} == {
+        frozenset("f"),
+        frozenset("g"),
+    }
+    torn = {frozenset(tree) for tree in states(crashed("posix-min", program, old_file, atomic_rename=False))}
+    assert torn == {frozenset("f"), frozenset("g"), frozenset(), frozenset("fg")}
+
+
+def test_the_disk_that_is_left_can_be_looked_at() -> None:
+    durable = crashed("ext4", rewrite, old_file)
+    assert tree_of(durable.state(durable.ordering().certain)) == {"f": OLD}
