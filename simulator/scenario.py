@@ -79,8 +79,9 @@ class CostChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that a run depends on besides the tape and the code under test.
 
-    ``program`` is a plain program instead of a strategy, ``path/to/file.py:function``; ``pick`` names the function of
-    a plain program that says what a restart would take. ``invariants`` are the ones that are judged (None: all).
+    ``program`` is a plain program instead of a strategy, ``path/to/file.py:function``, or the node id of a pytest test,
+    which has a double colon and can be run by pytest only; ``pick`` names the function of a plain program that says
+    what a restart would take. ``invariants`` are the ones that are judged (None: all).
     """
 
     cluster: Cluster = Cluster()
@@ -99,7 +100,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The same, with every Python file that it names put where ``placed`` says."""
 
         def moved(reference: str | None) -> str | None:
-            if reference is None or ".py:" not in reference:
+            if reference is None or ".py:" not in reference or "::" in reference:
                 return reference
             file, _, name = reference.rpartition(":")
             return f"{placed(file)}:{name}"

@@ -76,7 +76,7 @@ def experiment_of(
 
 
 def explore(
-    programs: Programs | Scenario,
+    programs: Programs | Scenario | Experiment,
     *,
     nodes: int | None = None,
     ranks_per_node: int | None = None,

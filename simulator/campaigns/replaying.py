@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -106,6 +107,11 @@ def experiment_of_trace(
         raise UsageError(f"programs: the trace is one of the strategy {scenario.strategy.name!r}")
     if strategy is not None and scenario.strategy is None:
         raise UsageError("programs: the trace is one of a plain program, not of a strategy")
+    if programs is None and scenario.program is not None and "::" in scenario.program:
+        raise UsageError(
+            "the trace is one of a pytest test, which pytest runs again: "
+            f"pytest {shlex.quote(scenario.program)} --ckptrace-replay TRACE"
+        )
     if scenario.strategy is None and scenario.program is None and programs is None:
         raise UsageError("the trace is of a program that has no name by which to find it: give it as programs=")
     directory = trace.directory()

@@ -84,6 +84,9 @@ class GreenletExecutor:
             CURRENT.caller = process
             try:
                 task.value = function()
+            except KeyboardInterrupt:
+                # Of whoever runs the tool: it ends the whole run, and is nothing that a rank did.
+                raise
             except BaseException as raised:
                 if isinstance(raised, SystemExit) and raised.code in (None, 0):
                     task.value = None

@@ -12,7 +12,8 @@ NAMES = ("no-error", "no-hang", "complete", "content", "progress", "keep", "agre
 """The built-in invariants, as they are named everywhere."""
 
 _RANDOM_SUFFIX = re.compile(r"(?<=[-.])(?:[a-z0-9_]{8}|tmp[A-Za-z0-9]{6})(?![A-Za-z0-9_])")
-_DIGITS = re.compile(r"\d+")
+_DIGITS = re.compile(r"0x[0-9a-f]+|\d+")
+"""Addresses of objects, too, which an assertion's message may have."""
 _Check = TypeVar("_Check", bound=Callable[..., Any])
 
 

@@ -23,6 +23,7 @@ def test_the_wheel_holds_the_sources_their_data_and_the_license(checkout: Path, 
     assert set(filter(lambda name: (checkout / name).is_file(), tracked)) - held == set()
     assert {name.split("/")[0] for name in held if ".dist-info/" not in name} == {
         "ckptrace.py",
+        "ckptrace_pytest.py",
         "simulator",
         "strategies",
     }
