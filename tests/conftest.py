@@ -7,6 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Sessions of pytest inside a test, for the tests of the plugin.
+pytest_plugins = ("pytester",)
+
 # Neither a deadline nor a health check by the clock: what passes must not depend on how busy the machine is.
 UNTIMED = [HealthCheck.too_slow]
 settings.register_profile("local", deadline=None, suppress_health_check=UNTIMED, print_blob=True)

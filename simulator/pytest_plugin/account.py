@@ -28,7 +28,7 @@ class Account(msgspec.Struct, frozen=True):
     width: int
 
 
-ACCOUNT = pytest.StashKey[Account]()
+ACCOUNT = pytest.StashKey[Account | None]()
 """What is to be said of an item."""
 
 NO_VERDICT = pytest.StashKey[bool]()

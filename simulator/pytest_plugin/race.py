@@ -9,24 +9,20 @@ import msgspec
 import pytest
 
 from simulator import trace as traces
-from simulator.boundary import installed
 from simulator.campaigns.certifying import certify
-from simulator.campaigns.failure import failure_of
 from simulator.campaigns.interface import experiment_of, explore
-from simulator.campaigns.replaying import replay
 from simulator.campaigns.result import Failure, Result
 from simulator.errors import CannotDo, CkptraceError, UsageError
-from simulator.experiment import Experiment
 from simulator.pytest_plugin import CheckpointRaceWarning
 from simulator.pytest_plugin.account import ACCOUNT, NO_VERDICT, Account
 from simulator.pytest_plugin.eligibility import RACE
 from simulator.pytest_plugin.kept import KeptFailure
 from simulator.pytest_plugin.marker import DEFAULT_SCHEDULES, MARKER, Race
 from simulator.pytest_plugin.program import Outcome, RankProgram
+from simulator.pytest_plugin.quiet import quiet
+from simulator.pytest_plugin.repeating import fits, raised_by, replayed
 from simulator.pytest_plugin.sharing import warnings_about
 from simulator.pytest_plugin.summary import properties_of
-from simulator.schedulers.replay import TapeReplay
-from simulator.trace import Trace
 
 
 def run(item: pytest.Function, seed: int, width: int) -> None:
@@ -37,6 +33,8 @@ def run(item: pytest.Function, seed: int, width: int) -> None:
     arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames if name != "rank"}
     for text in warnings_about(arguments, getattr(getattr(item, "callspec", None), "params", {})):
         item.warn(CheckpointRaceWarning(text))
+    # A plugin may run an item twice.
+    item.stash[ACCOUNT], item.stash[NO_VERDICT] = None, False
     race = item.stash[RACE]
     if race.seed is None:
         race = msgspec.structs.replace(race, seed=seed)
@@ -80,18 +78,24 @@ class _Test:
         self._kept = KeptFailure(item.config.rootpath, item.nodeid)
 
     def run(self) -> None:
+        with quiet():
+            result, found, file = self._result()
+        self._conclude(result, found, file)
+
+    def _result(self) -> tuple[Result, str, Path | None]:
+        """The result, how it was found in words, and the trace that was asked for, if one was."""
         if self._option.ckptrace_replay is not None:
-            self._replay(Path(self._option.ckptrace_replay))
-            return
+            file = Path(self._option.ckptrace_replay)
+            result = self._replayed(file)
+            return result, result.coverage, file
         kept = self._kept.load()
         if kept is not None and fits(kept, self._experiment):
             result = replayed(self._experiment, kept, "model")
             if result.verdict != "clean":
-                self._conclude(result, "in an earlier run; it is replayed first until it passes")
-                return
+                return result, "in an earlier run; it is replayed first until it passes", None
         self._kept.forget()
         result = self._explored()
-        self._conclude(result, found_in_words(result, self._race, self._schedules))
+        return result, found_in_words(result, self._race, self._schedules), None
 
     @property
     def _schedules(self) -> int:
@@ -116,7 +120,7 @@ class _Test:
             seconds=race.seconds,
         )
 
-    def _replay(self, file: Path) -> None:
+    def _replayed(self, file: Path) -> Result:
         recorded = traces.load(file)
         tested = str(recorded.scenario.get("program"))
         if tested.partition("::")[2] != self._item.nodeid.partition("::")[2]:
@@ -128,9 +132,9 @@ class _Test:
             result = replayed(self._experiment, recorded, "real")
             if result.verdict == "clean":
                 raise CannotDo(f"{file}: fails on the model, but not on a real disk: {result.reason or 'no reason'}")
-        self._conclude(result, result.coverage, file)
+        return result
 
-    def _conclude(self, result: Result, found: str, file: Path | None = None) -> None:
+    def _conclude(self, result: Result, found: str, file: Path | None) -> None:
         """Report the result; ``file`` is the trace that was asked for (None: the failure is kept)."""
         failure = result.failure
         if failure is not None and file is None:
@@ -140,7 +144,7 @@ class _Test:
             self._item.stash[ACCOUNT] = Account(result, found, file, self._width)
             self._fail(failure)
         if result.verdict == "incomplete":
-            raise UsageError(f"incomplete: {result.reason}")
+            raise CannotDo(f"incomplete: {result.reason}")
 
     def _keep(self, failure: Failure) -> Path | None:
         try:
@@ -158,55 +162,18 @@ class _Test:
         raise error
 
 
-def _name_of(item: pytest.Function) -> str:
-    """How a trace names the test."""
-    return f"{item.path}::{item.nodeid.partition('::')[2]}"
-
-
-def fits(recorded: Trace, experiment: Experiment) -> bool:
-    """Whether a trace is one of this job: what can happen in it is the same."""
-    here = experiment.recorded()
-    parts = ("cluster", "filesystem", "faults", "restarts")
-    return all(_plain(recorded.scenario.get(part)) == _plain(here.get(part)) for part in parts)
-
-
-def _plain(value: object) -> object:
-    """As JSON gives it back."""
-    return msgspec.json.decode(msgspec.json.encode(value))
-
-
-def replayed(experiment: Experiment, recorded: Trace, on: str) -> Result:
-    """What the experiment does on the choices of a recording; a failure that has changed is explained anew."""
-    recorded.remember(experiment)
-    result = replay(recorded, on=on)
-    if result.failure is None or result.failure.trace.digest == recorded.digest or on != "model":
-        return result
-    with installed():
-        tape = recorded.choices()
-        run = experiment.run(TapeReplay(tape), tape)
-        result.failure = failure_of(experiment, run, 1)
-    return result
-
-
-def raised_by(program: RankProgram, experiment: Experiment, failure: Failure) -> BaseException | None:
-    """What the rank raised that the failure names, with its traceback; None where it is about something else."""
-    if failure.invariant != "no-error" or failure.rank is None:
-        return None
-    tape = failure.trace.choices()
-    program.raised = {}
-    with installed():
-        experiment.run(TapeReplay(tape), tape)
-    kept, program.raised = program.raised.get(failure.rank), None
-    return None if kept is None else kept.restored()
-
-
 def found_in_words(result: Result, race: Race, schedules: int) -> str:
     """In which schedule a failure was found."""
     failure = result.failure
     if failure is None:
         return ""
     if race.certify:
-        return f"by {result.coverage}"
+        return f"by exhaustive search, after {result.schedules:,} schedules"
     if failure.schedule == 1:
         return "in the first schedule, which nothing disturbs"
     return f"in schedule {failure.schedule:,} of {schedules:,}, scheduler {race.scheduler}, seed {result.seed}"
+
+
+def _name_of(item: pytest.Function) -> str:
+    """How a trace names the test."""
+    return f"{item.path}::{item.nodeid.partition('::')[2]}"
