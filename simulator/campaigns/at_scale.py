@@ -13,17 +13,14 @@ import msgspec
 
 from simulator.boundary import installed
 from simulator.campaigns.failure import trace_of
+from simulator.campaigns.onlooking import Onlooker
 from simulator.campaigns.portfolio import handicaps
 from simulator.campaigns.scale_result import ScaleResult, scale_result
-from simulator.engines.interface import Engine
 from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.filesystems import Filesystem
-from simulator.filesystems.posix.model import PosixModel
-from simulator.filesystems.posix.storage import StorageMeter
-from simulator.invariants import Judge, Violation
-from simulator.invariants.restart import Seen
+from simulator.invariants import Violation
 from simulator.run import Run
 from simulator.scenario import Budgets, Cluster, CostChoice, Scenario, StrategyChoice, Workload
 from simulator.schedulers.by_time import ByTime
@@ -46,10 +43,11 @@ def incident_at_scale(strategy: str) -> Scenario:
     )
 
 
-def run_at_scale(scenario: Scenario, seed: int = 0) -> ScaleResult:
+def run_at_scale(scenario: Scenario, seed: int = 0, looks: int = 0) -> ScaleResult:
     """Run a strategy once in the order of the clock, to the end of all ranks, whatever is violated on the way.
 
-    With ``restarts`` the job is then started again on what it left, and the result says what resuming took.
+    With ``restarts`` the job is then started again on what it left, and the result says what resuming took. ``looks``
+    is how often, in the last save, to look at what a restart would find.
 
     ``seed`` draws which ranks are slow and whose clocks are wrong, where the fault budget has such; deaths and errors
     are not drawn. Raises UsageError for a scenario without costs or without a strategy.
@@ -60,10 +58,10 @@ def run_at_scale(scenario: Scenario, seed: int = 0) -> ScaleResult:
         raise UsageError("strategy: a run at scale needs one")
     experiment = Experiment(scenario)
     plan = Tape({address: value for address, value in handicaps(scenario, Random(seed)).items() if value})
-    onlookers: list[_Onlooker] = []
+    onlookers: list[Onlooker] = []
 
-    def judge_by(filesystem: Filesystem) -> _Onlooker:
-        onlookers.append(_Onlooker(experiment, filesystem))
+    def judge_by(filesystem: Filesystem) -> Onlooker:
+        onlookers.append(Onlooker(experiment, filesystem, looks))
         return onlookers[-1]
 
     with installed():
@@ -75,7 +73,7 @@ def run_at_scale(scenario: Scenario, seed: int = 0) -> ScaleResult:
         violation, trace = onlooker.violation, None
         if violation is not None:
             trace = _trace(scenario, run, violation)
-    return scale_result(experiment, run, seed, violation, onlooker.left, trace, wall, onlooker.storage_peak)
+    return scale_result(experiment, run, seed, onlooker, trace, wall)
 
 
 def rehearse(scenario: Scenario) -> None:
@@ -90,60 +88,3 @@ def _trace(scenario: Scenario, run: Run, violation: Violation) -> Trace | None:
     experiment = Experiment(msgspec.structs.replace(scenario, faults=faults))
     again = experiment.run(TapeReplay(run.tape), run.tape, detail=True)
     return trace_of(experiment, again) if again.violation == violation else None
-
-
-class EndOfSaves:
-    """Picks the instants at which a further save has returned on every rank, and the one at which nobody can go on."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self._world_size = experiment.scenario.cluster.world_size
-        self._seen = 0
-
-    def __call__(self, engine: Engine) -> bool:
-        """Whether the instant is one of them."""
-        saves = len(engine.saves) // self._world_size
-        ended, self._seen = saves > self._seen, saves
-        return ended or not engine.ready
-
-
-class _Onlooker:
-    """A judge that lets the run go on: keeps the first violation."""
-
-    excused = False
-
-    def __init__(self, experiment: Experiment, filesystem: Filesystem) -> None:
-        self._judge: Judge = experiment.judge(filesystem, when=EndOfSaves(experiment))
-        self._verdicts = experiment.verdicts
-        self._filesystem = filesystem
-        self._meter = StorageMeter(filesystem) if isinstance(filesystem, PosixModel) else None
-        self.violation: Violation | None = None
-        self.left = ""
-
-    @property
-    def storage_peak(self) -> int | None:
-        """The most bytes that the files held at any time, None where the file system does not tell."""
-        return None if self._meter is None else self._meter.peak
-
-    def begin(self) -> None:
-        """See ``run.Judge``."""
-        self._judge.begin()
-
-    def observe(self, engine: Engine) -> None:
-        """See ``run.Judge``; nothing is judged after the first violation."""
-        if self._meter is not None:
-            self._meter.observe()
-        if self.violation is None:
-            self.violation = self._judge.observe(engine)
-
-    def finish(self, engine: Engine, *, died: bool) -> None:
-        """See ``run.Judge``."""
-        if self.violation is None:
-            self.violation = self._judge.finish(engine, died=died)
-        if self._verdicts is not None and engine.attempt == 0:
-            self.left = _said(self._verdicts.look(self._filesystem, engine.attempt))
-
-
-def _said(seen: Seen) -> str:
-    if seen.problem is not None:
-        return seen.problem.message
-    return f"a restart would {'start from nothing' if seen.step is None else f'resume from step {seen.step}'}"

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from simulator.campaigns.onlooking import Onlooker
+from simulator.campaigns.syncing import Synced, synced
 from simulator.clock import EPOCH, SECOND
 from simulator.costs import CostModel, NodeUsage, RankUsage
 from simulator.costs.loading import bytes_read, load_seconds
@@ -61,7 +63,8 @@ class ScaleResult(msgspec.Struct, frozen=True):
     on. ``left`` says what a restart would find at the end. ``raised`` counts the ranks by what they raised.
     ``bandwidths`` are what each node wrote, in GB/s, in the time that saves took. ``warnings`` are waits that a real
     job would not survive. ``storage_peak`` is the most that the files held at any time (None: not known of this file
-    system). ``host_memory`` is, by node, what gathering the model's state takes there; files that are written tensor by
+    system). ``exposed`` seconds of the last save a restart would have found nothing that it could use (None: not looked
+    for). ``host_memory`` is, by node, what gathering the model's state takes there; files that are written tensor by
     tensor are not in it. ``resumed`` is None where no further attempt was run, or it found nothing. ``flows`` are what
     moved when, in nanoseconds of the job's clock, which began at ``epoch``. ``trace`` is that of the run up to its
     violation; None where only a look at the end of a save finds that, since a replay looks at every instant or at the
@@ -87,6 +90,8 @@ class ScaleResult(msgspec.Struct, frozen=True):
     trace: Trace | None = None
     reason: str | None = None
     storage_peak: int | None = None
+    exposed: float | None = None
+    synced: Synced | None = None
     host_memory: list[int] = []
     resumed: Resumed | None = None
     flows: list[Flow] = []
@@ -97,17 +102,16 @@ def scale_result(
     experiment: Experiment,
     run: Run,
     seed: int,
-    violation: Violation | None,
-    left: str,
+    onlooker: Onlooker,
     trace: Trace | None,
     wall: float,
-    storage_peak: int | None = None,
 ) -> ScaleResult:
     """The sums of a run's first attempt, and what resuming took in the second; ``wall`` is what it took for real."""
     scenario, record, costs = experiment.scenario, run.attempts[0], experiment.costs
     assert scenario.strategy is not None
     assert record.usage is not None
     assert costs is not None
+    violation = onlooker.violation
     saves = _save_times(record, scenario.cluster.world_size)
     nodes, usage = record.usage.per_node(), record.usage.per_rank()
     saving = sum(save.seconds for save in saves)
@@ -118,7 +122,7 @@ def scale_result(
         verdict="violated" if violation is not None else "incomplete" if run.incomplete is not None else "clean",
         judged=JUDGED,
         violation=violation,
-        left=left,
+        left=onlooker.left,
         raised=_raised(record),
         seconds=(record.ended - EPOCH) / SECOND,
         saves=saves,
@@ -130,7 +134,9 @@ def scale_result(
         wall_seconds=wall,
         trace=trace,
         reason=run.incomplete,
-        storage_peak=storage_peak,
+        storage_peak=onlooker.storage_peak,
+        exposed=onlooker.exposed,
+        synced=synced(record.steps),
         host_memory=_host_memory(experiment),
         resumed=_resumed(experiment, run, costs),
         flows=record.usage.flows,

@@ -44,6 +44,11 @@ class Charging:
         self._durations = Durations(model)
         self._timeline = Timeline(model, ranks_per_node)
 
+    @property
+    def now(self) -> int:
+        """The end of the operation that was granted last."""
+        return self._timeline.now
+
     def begin(self, task: Charged, operation: Operation) -> None:
         """The task's operation becomes pending. One that waited for others, for a lock, begins no earlier than now."""
         rank = task.rank
@@ -86,9 +91,16 @@ class Charging:
 
     def earliest(self) -> int:
         """The task whose pending operation ends first."""
+        return self._next()[0]
+
+    def next_end(self) -> int:
+        """When that operation ends."""
+        return self._next()[1]
+
+    def _next(self) -> tuple[int, int]:
         found = self._timeline.next_completion()
         assert found is not None, "every task that can go on has begun its operation"
-        return found[0]
+        return found
 
 
 def charging_for(costs: CostModel | None, clock: Clock, ranks: RankPrograms, conditions: Conditions) -> Charging | None:
