@@ -1,0 +1,62 @@
+"""What every run of one experiment shares; kept by the strategy ``schedules()`` from one example to the next."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import msgspec
+from hypothesis.strategies import SearchStrategy
+
+from simulator.campaigns.determinism import undisturbed_run
+from simulator.campaigns.sampling import rank_lengths
+from simulator.errors import CannotDo
+from simulator.experiment import Experiment
+from simulator.hypothesis.switching import Points, switches
+from simulator.tape import Tape
+
+_MOST = 64
+"""How many experiments are kept: a test whose programs are made anew for each example would keep all of them."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """An experiment, its schedules, and how many operations each rank does in an undisturbed run."""
+
+    experiment: Experiment
+    switches: SearchStrategy[Tape]
+    lengths: list[int]
+
+
+def prepared(experiment: Experiment) -> Prepared:
+    """Make the undisturbed run, twice. The boundary must be installed.
+
+    Raises CannotDo when the code under test is not deterministic, when a budget ended the run, or when at no point two
+    ranks could go on: then there is only one schedule.
+    """
+    run = undisturbed_run(experiment)
+    if run.incomplete is not None:
+        raise CannotDo(f"the undisturbed run did not come to its end: {run.incomplete}")
+    if run.violation is None and not run.interleaved:
+        raise CannotDo(
+            "nothing can be interleaved: at no point could two ranks go on, so no race can be tested "
+            f"({run.operations} operations, {experiment.ranks_in_words()})"
+        )
+    points = Points([attempt.steps for attempt in run.attempts])
+    return Prepared(experiment, switches(points), rank_lengths(run, experiment.scenario.cluster.world_size))
+
+
+class Preparations:
+    """The experiments that were used last, by what they were made of."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Hashable, Prepared] = OrderedDict()
+
+    def get(self, key: Hashable, prepare: Callable[[], Prepared]) -> Prepared:
+        """The one of that key, or what ``prepare`` makes."""
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = prepare()
+            if len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return found
