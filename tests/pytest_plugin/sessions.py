@@ -44,6 +44,10 @@ def marked(marker: str = "schedules=50, seed=1", body: str = "work(rank)", argum
     return work + MARKED.format(marker=marker, body=body, arguments=arguments and ", " + arguments)
 
 
+APART = ("-p", "no:hypothesispytest", "-p", "no:pytest_fakefs")
+"""Options of a session in a process of its own: without the plugins that take most of its time to start."""
+
+
 class Sessions:
     """Sessions of pytest, in this process unless it is said otherwise."""
 
@@ -66,7 +70,7 @@ class Sessions:
 
     def run_apart(self, *arguments: str) -> pytest.RunResult:
         """A session in a process of its own."""
-        return self._pytester.runpytest_subprocess(*arguments)
+        return self._pytester.runpytest_subprocess(*APART, *arguments)
 
     def reported(self, *arguments: str, source: str | None = None) -> dict[str, Any]:
         """The properties of the only test of a session."""

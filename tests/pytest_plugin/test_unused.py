@@ -10,11 +10,12 @@ import pytest
 
 import ckptrace_pytest
 from simulator.pytest_plugin import marker
+from tests.pytest_plugin.sessions import APART
 
 
 def session(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A session in a process of its own."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *APART, *arguments]
     return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=120)
 
 
