@@ -11,6 +11,7 @@ import msgspec
 
 from simulator import registry
 from simulator.costs import CostModel, cost_model
+from simulator.engines.answers import Draw
 from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Engine, Program
@@ -78,10 +79,15 @@ class Experiment:
             raise UsageError("scenario: it names neither a strategy nor a program")
         self.verdicts = Verdicts(self.probe) if self.probe is not None else None
         self._rehearsed = False
+        bounds = getattr(self.filesystem(), "bounds", {})
+        self.has_choices = any(bound != 0 for bound in bounds.values())
 
     def filesystem(self) -> Filesystem:
         """An empty file system of the scenario's profile."""
-        filesystem: Filesystem = by_profile(self.scenario.filesystem.profile)
+        choice, cluster = self.scenario.filesystem, self.scenario.cluster
+        filesystem: Filesystem = by_profile(
+            choice.profile, choice.options, nodes=cluster.nodes, ranks_per_node=cluster.ranks_per_node
+        )
         return filesystem
 
     def ranks(self) -> RankPrograms:
@@ -196,10 +202,12 @@ class Experiment:
         judge_by: Callable[[Filesystem], Any] | None = None,
         restarts: int | None = None,
         first_attempt: int = 0,
+        draw: Draw | None = None,
     ) -> Run:
         """One run on the model in this process. The boundary must be installed.
 
         ``restarts`` overrides the scenario's; ``first_attempt`` is the number that the ranks see in the first one.
+        ``draw`` answers where the file system has a choice.
         """
         filesystem = self.filesystem()
         scenario = self.scenario
@@ -219,6 +227,7 @@ class Experiment:
             ranks_per_node=scenario.cluster.ranks_per_node,
             restarts=scenario.restarts if restarts is None else restarts,
             budgets=scenario.budgets,
+            draw=draw,
         )
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from simulator.clock import EPOCH, SECOND, NodeClock, node_clock
 from simulator.costs import Usage
+from simulator.engines.answers import Answers, Draw
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Ending, Engine, Saved, Step
 from simulator.engines.watchdog import Stuck, watchdog
@@ -93,7 +94,7 @@ class AttemptRecord(msgspec.Struct):
     endings: dict[int, Ending]
     died: bool
     faults: list[tuple[int, str]]
-    """(position in steps, what struck there)."""
+    """(position in steps, what struck there, or what the file system answered in that step)."""
     times: list[int]
     """Each rank's clock at the end, in nanoseconds since the Unix epoch."""
     ended: int
@@ -195,10 +196,12 @@ def execute(
     ranks_per_node: int = 1,
     restarts: int = 0,
     budgets: Budgets | None = None,
+    draw: Draw | None = None,
 ) -> Run:
     """Carry out one run and stop at the first violation.
 
-    ``plan`` holds the faults that are to strike (its schedule entries are not looked at: they are the scheduler's).
+    ``plan`` holds the faults that are to strike (its schedule entries are not looked at: they are the scheduler's), and
+    what the file system answers where it has a choice, unless that is to be drawn by ``draw``.
     Garbage collection is off meanwhile: a collected file object would close itself on whichever rank runs.
     """
     budgets = budgets or Budgets()
@@ -213,9 +216,11 @@ def execute(
         with watchdog(budgets.wall_seconds):
             for attempt in range(restarts + 1):
                 conditions = _conditions(run, attempt, planned, faults, choices)
+                engine = engine_factory(filesystem, conditions)
+                answers = Answers(filesystem, engine, attempt, planned, choices, draw)
                 _attempt(
                     run,
-                    engine_factory(filesystem, conditions),
+                    engine,
                     conditions,
                     scheduler,
                     judge,
@@ -226,6 +231,8 @@ def execute(
                     deadline,
                     choices,
                 )
+                record = run.attempts[-1]
+                record.faults = answers.among(record.faults, record.steps)
                 if run.violation is not None or run.incomplete is not None:
                     break
     except Stuck as stuck:

@@ -64,9 +64,10 @@ class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FilesystemChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file system by profile name."""
+    """The file system by profile name; ``options`` are those of the profile (see ``ckptrace profiles``)."""
 
     profile: str = "shared"
+    options: dict[str, str | int | float | bool] = {}
 
 
 class CostChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -99,6 +99,11 @@ def _check_budget(experiment: Experiment) -> None:
     for field in ("slow_ranks", "clock_skew", "clock_drift"):
         if getattr(faults, field):
             raise UsageError(f"faults.{field}: exhaustive search cannot go through all clocks; explore samples them")
+    if experiment.has_choices:
+        raise UsageError(
+            f"filesystem.profile: exhaustive search does not go through what {experiment.scenario.filesystem.profile} "
+            "may answer; explore samples it"
+        )
     if experiment.costs is not None:
         raise UsageError(
             "costs.profile: with costs the order of modification times is not that of the operations, which exhaustive "

@@ -91,6 +91,8 @@ def _beyond_a_disk(experiment: Experiment, tape: Tape) -> str | None:
     profile = experiment.scenario.filesystem.profile
     if profile not in _DISK_PROFILES:
         return f"the file system profile {profile!r} does what no local disk does"
+    if experiment.scenario.filesystem.options:
+        return "the options of the file system make it do what a local disk need not do"
     for _, kind, _, _ in tape.choices:
         if not kind.startswith(_DISK_CHOICES):
             return f"the choice {kind!r} cannot be made on a local disk"

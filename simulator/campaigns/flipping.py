@@ -145,7 +145,8 @@ def _deaths(recording: Recording, failing: Run) -> Iterator[tuple[int, int]]:
     for attempt, kind, task, n in failing.tape.choices:
         if (attempt, kind) == (recording.attempt, "kill"):
             for struck, text in record.faults:
-                if " fails with " not in text and sum(step.task == task for step in record.steps[:struck]) == n:
+                is_death = text.endswith((" is killed", " dies"))
+                if is_death and sum(step.task == task for step in record.steps[:struck]) == n:
                     yield task, struck
                     break
 

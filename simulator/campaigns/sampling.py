@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from simulator.campaigns.determinism import check_same, events_of, undisturbed_run
+from simulator.campaigns.drawing import drawn_answers
 from simulator.campaigns.failure import failure_of
 from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.result import Result
@@ -56,7 +57,8 @@ def sample(
         random.seed(seed << 40 | done)
         factory = factories[done % len(factories)]
         plan = sampled_faults(scenario, lengths, random)
-        run = experiment.run(factory(random), plan)
+        draw = drawn_answers(experiment, seed << 40 | done)
+        run = experiment.run(factory(random), plan, draw=draw)
         if done == 1:
             check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
         interleaved = interleaved or run.interleaved

@@ -45,38 +45,11 @@ class Dispatcher:
     """
 
     __slots__ = (
-        "_clock",
-        "_executor",
-        "_fatal",
-        "_locked",
-        "_lockers",
-        "_meetings",
-        "_processes",
-        "_released",
-        "_runnable",
-        "_running",
-        "_tasks",
-        "_waiting",
-        "attempt",
-        "charging",
-        "endings",
-        "failed",
-        "filesystem",
-        "initial",
-        "late_looks",
-        "looks",
-        "mismatch",
-        "output",
-        "pending",
-        "ready",
-        "record_effects",
-        "resumed",
-        "saved",
-        "saves",
-        "steps",
-        "strike",
-        "world_size",
-    )
+        "_clock", "_executor", "_fatal", "_locked", "_lockers", "_meetings", "_processes", "_released", "_runnable",
+        "_running", "_tasks", "_waiting", "attempt", "charging", "endings", "failed", "filesystem", "initial",
+        "late_looks", "looks", "mismatch", "output", "pending", "ready", "record_effects", "resumed", "saved", "saves",
+        "steps", "strike", "world_size",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -236,6 +209,16 @@ class Dispatcher:
         """The last modification time that was given; 0 if there is none."""
         return self._clock.last_change
 
+    def acting(self, rank: int, operation: Operation) -> tuple[int, int, int]:
+        """The task of the rank that the file system does this operation for, its n, and the task's clock."""
+        process = self._processes[rank]
+        actor = self._tasks[process.rank]
+        if process.spawned:
+            # A background task, if the operation is the one that it has been granted.
+            tasks = (task for task in self._tasks_of(process) if self.pending.get(task.number) is operation)
+            actor = next(tasks, actor)
+        return actor.number, actor.count, self._clock.times[actor.clock]
+
     def close(self) -> None:
         """End whatever still runs."""
         for rank in range(self.world_size):
@@ -337,7 +320,7 @@ class Dispatcher:
 
     def _begin(self, task: Task, *after: tuple[int, int]) -> None:
         """A step of the task begins, and its effects are recorded."""
-        task.effects = Effects(after=[*after])
+        task.effects = Effects(after=[*after], moment=self._clock.times[task.clock])
         if task.origin is not None and not task.count:
             task.effects.after.append(task.origin)
         if task.process.spawned:

@@ -41,6 +41,8 @@ class Effects(msgspec.Struct, gc=False):
     finished: list[int] = []
     released: list[int] = []
     injected: bool = False
+    moment: int = 0
+    """What the clock of the task showed before the step."""
 
 
 class Step(msgspec.Struct, gc=False):

@@ -76,6 +76,11 @@ def in_words() -> str:
     return "\n".join(f"{name:{width}}  {PROFILES[name].about}" for name in sorted(PROFILES))
 
 
+def server_of(name: str) -> str:
+    """The profile of what lies below the views of a profile: of the model, or of the other implementation itself."""
+    return WITNESS if name == WITNESS else "shared"
+
+
 def by_profile(
     name: str,
     options: Mapping[str, Any] | None = None,

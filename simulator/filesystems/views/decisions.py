@@ -21,6 +21,7 @@ Acting: TypeAlias = Callable[[int, Operation], tuple[int, int, int]]
 
 GROUPS: Final[Mapping[str, str]] = {
     "stale-name": "stale",
+    "stale-target": "stale",
     "stale-attributes": "stale",
     "stale-data": "stale",
     "stale-listing": "stale",
@@ -49,12 +50,9 @@ class Decisions:
         self._choose: Choose | None = None
         self.acting: Acting | None = None
 
-    def begin(self, choose: Choose | None) -> None:
-        """Whom to ask from now on."""
+    def begin(self, choose: Choose | None, acting: Acting | None) -> None:
+        """Whom to ask from now on, and who knows which task acts."""
         self._choose = choose
-
-    def attend(self, acting: Acting | None) -> None:
-        """Who knows which task acts, and what time it is for it."""
         self.acting = acting
 
     def ask(self, kind: str, rank: int, operation: Operation, text: str, options: int = 2) -> int:

@@ -62,14 +62,13 @@ class LayeredFilesystem:
         self.bounds = bounds
         self.perform = layer.perform
 
-    def begin(self, choose: Choose | None) -> None:
-        """An attempt of the job begins, on empty caches; its choices are asked for from now on."""
-        self._decisions.begin(choose)
-        self._layer.restart()
+    def begin(self, choose: Choose | None, acting: Acting | None = None) -> None:
+        """An attempt of the job begins, on empty caches.
 
-    def attend(self, acting: Acting | None) -> None:
-        """Who knows which task acts, and what time it is for it."""
-        self._decisions.acting = acting
+        From now on its choices are asked for, and ``acting`` tells which task acts and what time it is for it.
+        """
+        self._decisions.begin(choose, acting)
+        self._layer.restart()
 
     def release(self, rank: int) -> None:
         """See ``Filesystem.release``."""

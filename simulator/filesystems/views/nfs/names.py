@@ -79,7 +79,7 @@ def rename(state: Clients, client: Client, act: Act, operation: Rename) -> Any:
     if getattr(operation, "flags", 0):
         raise failure(errno.EINVAL)
     source = resolve(state, client, act, operation.source, operation.source_at, Last.PRESENT, follow=False)
-    target = resolve(state, client, act, operation.target, operation.target_at, Last.SERVER)
+    target = resolve(state, client, act, operation.target, operation.target_at, Last.SERVER, kind="stale-target")
     if source is None or target is None:
         return state.perform(act[0], operation, act[2])
     old, old_name, _, old_is_stale = source
@@ -111,7 +111,7 @@ def rename(state: Clients, client: Client, act: Act, operation: Rename) -> Any:
 def link(state: Clients, client: Client, act: Act, operation: Link) -> Any:
     """link(2): of the inode that the client finds; the server decides whether the new name is free."""
     source = resolve(state, client, act, operation.source, operation.source_at, Last.HANDLE, operation.follow)
-    target = resolve(state, client, act, operation.target, operation.target_at, Last.SERVER)
+    target = resolve(state, client, act, operation.target, operation.target_at, Last.SERVER, kind="stale-target")
     if source is None or target is None:
         return state.perform(act[0], operation, act[2])
     inode, directory, name = source[2], target[0], target[1]

@@ -102,11 +102,19 @@ def start_of(state: Clients, client: Client, rank: int, at: int | None) -> Inode
 
 
 def resolve(
-    state: Clients, client: Client, act: Act, path: str, at: int | None, last: Last, follow: bool = True
+    state: Clients,
+    client: Client,
+    act: Act,
+    path: str,
+    at: int | None,
+    last: Last,
+    follow: bool = True,
+    kind: str = "stale-name",
 ) -> Place | None:
     """Where a path leads; None where only the server can say (its own walk then fails).
 
-    Raises what a stale answer is where that was chosen: ENOENT, ENOTDIR, ELOOP.
+    ``kind`` names the choice, of which an operation with two paths has two. Raises what a stale answer is where that
+    was chosen: ENOENT, ENOTDIR, ELOOP.
     """
     tree = state.tree
     start = tree.root if at is None else start_of(state, client, act[0], at)
@@ -137,21 +145,17 @@ def resolve(
                     return directory, name, child, False
     if parsed.last in _SPECIAL and last in _BY_NAME:
         return None
-    return _with_care(state, client, act, start, parsed, path, last, follow)
+    return _with_care(_Walk(state, client, act, last, follow), start, parsed, path, kind)
 
 
-def _with_care(
-    state: Clients, client: Client, act: Act, start: Inode, parsed: Path, path: str, last: Last, follow: bool
-) -> Place:
-    walk = _Walk(state, client, act, last, follow)
+def _with_care(walk: _Walk, start: Inode, parsed: Path, path: str, kind: str) -> Place:
     first = walk.over(start, parsed, _EVERYTHING)
     if first.trusted and not first.lost:
-        text = f"node {client.node} answers from what it has cached of {path!r}"
-        value = state.decisions.ask("stale-name", act[0], act[1], text, first.trusted + 1)
+        value = walk.choose(kind, path, first.trusted + 1)
         if value:
             end = walk.over(start, parsed, first.trusted - value + 1)
             if not end.lost:
-                if end.error or (end.inode is None and last is not Last.SERVER):
+                if end.error or (end.inode is None and walk.last is not _SERVER):
                     raise failure(end.error or errno.ENOENT)
                 return end.place()
     if not first.trusted and not first.lost:
@@ -190,15 +194,21 @@ class _Walk:
         self._state = state
         self._client = client
         self._act = act
-        self._last = last
+        self.last = last
         self._follow = follow
+
+    def choose(self, kind: str, path: str, options: int) -> int:
+        """How much of what the client believes it goes by."""
+        rank, operation, _ = self._act
+        text = f"node {self._client.node} answers from what it has cached of {path!r}"
+        return self._state.decisions.ask(kind, rank, operation, text, options)
 
     def over(self, start: Inode, parsed: Path, limit: int) -> _End:
         """Walk, and trust the first ``limit`` beliefs that differ from the server. The others are looked up anew.
 
         With ``_EVERYTHING`` this finds out what the client believes: beyond the first difference nothing is learnt.
         """
-        state, client, last = self._state, self._client, self._last
+        state, client, last = self._state, self._client, self.last
         directory = current = start
         parts = _parts(parsed)
         slash = parsed.slash
@@ -288,10 +298,10 @@ class _Walk:
     def _counts(self, believed: Inode | None) -> bool:
         """Whether the operation goes by what the client believes of the last name."""
         if believed is None:
-            return self._last is not Last.CREATED
-        if self._last in (Last.OPENED, Last.CREATED):
-            return self._state.mount.vers == 3 or (believed.entries is not NO_ENTRIES and self._last is Last.OPENED)
-        return self._last is not Last.PRESENT
+            return self.last is not Last.CREATED
+        if self.last in (Last.OPENED, Last.CREATED):
+            return self._state.mount.vers == 3 or (believed.entries is not NO_ENTRIES and self.last is Last.OPENED)
+        return self.last is not Last.PRESENT
 
     def _reached(self, found: _End) -> _End:
         """What the client was led to, if it can be used: the handle must be known to the server, or not be needed."""
@@ -299,7 +309,7 @@ class _Walk:
         assert inode is not None
         if not is_gone(inode):
             return found
-        if self._last is Last.CLIENT:
+        if self.last is Last.CLIENT:
             known = self._client.known.get(inode)
             if known is not None and known.old is not None and self._state.moment(self._act) < known.expires:
                 return found
