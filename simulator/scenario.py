@@ -64,10 +64,21 @@ class Budgets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FilesystemChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file system by profile name; ``options`` are those of the profile (see ``ckptrace profiles``)."""
+    """The file system by profile name; ``options`` are those of the profile (see ``ckptrace profiles``).
+
+    ``persistence`` is the profile of what survives a power loss (None: ``nfs`` on nfs, else ``posix-min``), single
+    promises of which ``persistence_options`` replaces.
+    """
 
     profile: str = "shared"
+    persistence: str | None = None
+    persistence_options: dict[str, str | bool | float] = {}
     options: dict[str, str | int | float | bool] = {}
+
+    @property
+    def durability(self) -> str:
+        """The name of the profile of what survives a power loss."""
+        return self.persistence or ("nfs" if self.profile == "nfs" else "posix-min")
 
 
 class CostChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,18 +88,38 @@ class CostChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overrides: dict[str, float] = {}
 
 
+class CommandChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An unmodified program whose system calls are held: its ``words``, and the directory that is watched.
+
+    It is started in ``directory`` (None: the current one), from which relative paths are taken.
+
+    ``arm`` says from when on they are held: ``late``, from the first event that is about the directory, or ``start``.
+    ``warm``: the ranks are forked from a process that has imported what the program imports. ``silence`` are the
+    seconds after which a rank that makes no call ends a run.
+    """
+
+    words: tuple[str, ...]
+    watch: str
+    directory: str | None = None
+    arm: str = "late"
+    warm: bool = True
+    silence: float = 60.0
+
+
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that a run depends on besides the tape and the code under test.
 
     ``program`` is a plain program instead of a strategy, ``path/to/file.py:function``, or the node id of a pytest test,
     which has a double colon and can be run by pytest only; ``pick`` names the function of a plain program that says
-    what a restart would take. ``invariants`` are the ones that are judged (None: all).
+    what a restart would take. ``command`` is an unmodified program instead. ``invariants`` are the ones that are judged
+    (None: all).
     """
 
     cluster: Cluster = Cluster()
     workload: Workload = Workload()
     strategy: StrategyChoice | None = None
     program: str | None = None
+    command: CommandChoice | None = None
     pick: str | None = None
     invariants: tuple[str, ...] | None = None
     filesystem: FilesystemChoice = FilesystemChoice()
@@ -121,6 +152,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             _positive("workload.keep", self.workload.keep)
         if self.restarts < 0:
             raise UsageError(f"restarts: must not be negative, is {self.restarts}")
+        if self.command is not None and self.command.arm not in ("late", "start"):
+            raise UsageError(f"command.arm: must be 'late' or 'start', is {self.command.arm!r}")
         if self.workload.step_seconds < 0:
             raise UsageError(f"workload.step_seconds: must not be negative, is {self.workload.step_seconds}")
         _positive("budgets.operations", self.budgets.operations)

@@ -14,6 +14,7 @@ from simulator.cli.demo import demo
 from simulator.cli.explore import explore
 from simulator.cli.help import GroupedCommand
 from simulator.cli.replay import replay
+from simulator.cli.run import run as run_command
 from simulator.cli.shapes import shapes
 from simulator.cli.show import show
 from simulator.cli.strategies import strategies
@@ -42,6 +43,7 @@ def application() -> typer.Typer:
     app.callback()(_options)
     for command in (explore, certify, replay, show, strategies, shapes, demo):
         app.command(cls=GroupedCommand)(command)
+    app.command("run", cls=GroupedCommand)(run_command)
     return app
 
 

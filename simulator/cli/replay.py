@@ -47,11 +47,16 @@ def replay(
     if directory is not None and on == "model":
         raise UsageError("--dir: only a replay with --on real has a directory")
     recorded = load(trace)
-    from_table(recorded.scenario, str(trace))
+    scenario = from_table(recorded.scenario, str(trace))
     check_file(json)
     for line in differences(recorded.versions):
         print(f"ckptrace: {trace}: {line}", file=sys.stderr)
-    result = run_again(recorded, on=on, strict=strict, directory=directory)
+    if scenario.command is not None:
+        from simulator.campaigns.command.replaying import replay as run_program
+
+        result = run_program(recorded, strict=strict)
+    else:
+        result = run_again(recorded, on=on, strict=strict, directory=directory)
     if json != "-":
         print_replay(console_for(), recorded, result)
     if json is not None:

@@ -17,6 +17,7 @@ from simulator.interposition.threads import process_of
 from simulator.operations import (
     AccessCheck,
     Chmod,
+    Close,
     Extent,
     Fsync,
     Link,
@@ -199,6 +200,8 @@ def _by_descriptor(name: str, held: Held, number: int, path: str) -> Operation |
             return Readdir(path)
         case "fchmod":
             return Chmod(number, at[1] & 0o7777)
+        case "close":
+            return Close(number)
         case "flock":
             return Lock(number, at[1])
     return None

@@ -178,7 +178,7 @@ def _safetensors(path: Path, size: int) -> bool:
         with suppress(ValueError, KeyError, TypeError):
             header = json.loads(file.read(length))
             ends = [entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"]
-            return size == 8 + length + max(ends, default=0)
+            return bool(size == 8 + length + max(ends, default=0))
     return False
 
 

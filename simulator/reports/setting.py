@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -13,7 +13,17 @@ def subject(scenario: Mapping[str, Any]) -> str:
         options = strategy.get("options") or {}
         said = ", ".join(f"{key}={value}" for key, value in options.items())
         return _short(f"{strategy.get('name')}") + (f" ({said})" if said else "")
+    command = scenario.get("command")
+    if isinstance(command, Mapping):
+        return _named(command.get("words") or ())
     return _short(str(scenario.get("program") or "a program"))
+
+
+def _named(words: Sequence[str]) -> str:
+    """Of a command line, what it runs: the first word that is no interpreter and no option."""
+    rest = [word for word in words[1:] if not word.startswith("-")]
+    interpreted = bool(rest) and (words[0].rpartition("/")[2].startswith("python"))
+    return (rest[0] if interpreted else words[0]).rpartition("/")[2] if words else "a program"
 
 
 def _short(reference: str) -> str:

@@ -10,42 +10,19 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from simulator.errors import CannotDo
 from simulator.interposition.arguments import descriptor_of, named, opened_on, text_at
 from simulator.interposition.filter import install, program
 from simulator.interposition.listener import Held, Listener
 from simulator.interposition.system_calls import SIGNATURES, signatures
+from tests.interposition.kernel import holds
 
 _PATIENCE = 20_000
 """Milliseconds."""
-
-
-def _holds() -> str | None:
-    """Why no call can be held here, in a process of its own since nothing takes a filter off."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with suppress(BaseException):
-            try:
-                install([max(signatures())])
-                os.write(writer, b"yes")
-            except CannotDo as refusal:
-                os.write(writer, str(refusal).encode())
-        os._exit(0)
-    os.close(writer)
-    said = os.read(reader, 4096).decode()
-    os.close(reader)
-    os.waitpid(child, 0)
-    return None if said == "yes" else said
-
-
-_WHY_NOT = _holds()
-holds = pytest.mark.skipif(_WHY_NOT is not None, reason=str(_WHY_NOT))
 
 
 @contextmanager

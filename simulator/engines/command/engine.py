@@ -8,6 +8,7 @@ who did it comes to its own next call. So the next decision depends on what the 
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -19,19 +20,22 @@ from typing import Any, Final
 
 from simulator.boundary.printing import Output
 from simulator.clock import EPOCH
+from simulator.engines.charging import Charging
 from simulator.engines.collectives import Mismatch
 from simulator.engines.command.program import rank_environment
 from simulator.engines.command.rank import RankProcess, Waiting, output_file
 from simulator.engines.command.starting import Starter
 from simulator.engines.conditions import Conditions
-from simulator.engines.interface import Effects, Ending, Saved, Step, Strike, default_task
+from simulator.engines.interface import Effects, Ending, Instead, Saved, Step, Strike, default_task
 from simulator.engines.watchdog import Stuck
-from simulator.errors import CannotDo, UsageError
+from simulator.errors import UsageError
+from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Outcome, carry_out
+from simulator.interposition.naming import Names
 from simulator.interposition.system_calls import signatures
 from simulator.interposition.threads import process_of
 from simulator.interposition.watching import Watch
-from simulator.operations import Open, Operation, Sleep
+from simulator.operations import Close, Open, Operation, Readdir, Sleep
 
 _TICK: Final = 1_000
 _FIRST_LOOK: Final = 0.00005
@@ -91,9 +95,11 @@ class CommandEngine:
         self.record_effects = False
         self.initial = Effects()
         self.strike: Strike | None = None
-        self.charging = None
+        self.charging: Charging | None = None
+        self._names = Names()
         self.guesses = 0
         self.dismissed = 0
+        self.rings_refused = 0
         self._held: dict[int, tuple[RankProcess, int]] = {}
 
     # -- what the run loop asks ------------------------------------------------------------------------------------
@@ -111,6 +117,7 @@ class CommandEngine:
                 process = self._starter.start(environment, theirs, out.fileno(), err.fileno())
             rank = RankProcess(number, process, ours, out, err)
             self._ranks.append(rank)
+            self._names.add_process(process, number)
             self._listen(ours.fileno(), rank)
             self._listen(rank.death, rank)
         self._settle()
@@ -119,9 +126,12 @@ class CommandEngine:
         """See ``Engine.grant``."""
         rank, thread = self._held[task]
         operation = self.pending[task]
-        error = None
+        error: OSError | None = None
         if self.strike is not None:
-            error = self.strike(task, self._counts.get(task, 0), operation)
+            struck = self.strike(task, self._counts.get(task, 0), operation)
+            if isinstance(struck, Instead):
+                raise UsageError("faults.errors: of the calls of a real program, none can be short, lie or be slow")
+            error = struck
             if rank.ended:
                 self._settle()
                 return
@@ -135,12 +145,19 @@ class CommandEngine:
             assert rank.listener is not None
             outcome = carry_out(rank.listener, waiting.held, waiting.signature, waiting.watched)
         self._note(task, rank, thread, operation, outcome)
+        if isinstance(operation, Close):
+            self._watch.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
         self._settle()
 
     def kill(self, rank: int) -> None:
         """See ``Engine.kill``."""
         if not self._ranks[rank].ended:
             self._bury(self._ranks[rank], Ending(rank, killed=True))
+
+    def hang(self, rank: int) -> None:
+        """See ``Engine.hang``: what the rank waits for is never answered."""
+        for task in [task for task, (holder, _) in self._held.items() if holder is self._ranks[rank]]:
+            self._forget(task)
 
     def default(self, last: int) -> int:
         """See ``Engine.default``."""
@@ -208,7 +225,7 @@ class CommandEngine:
                 if rank.ended:
                     continue
                 moves, asleep[rank.number] = rank.moves()
-                moving = moving or moves or rank.channel is not None
+                moving = moving or moves
                 quiet = quiet and rank.is_quiet_since(asleep[rank.number])
             if not moving and not self._hear(0.0) and not heard and (quiet or asleep == before):
                 for rank in self._ranks:
@@ -267,18 +284,21 @@ class CommandEngine:
         if held is None:
             return
         signature = self._signatures[held.number]
-        watched = self._watch.recognise(held, signature, rank.opened)
         if signature.name == "io_uring_setup":
-            rank.listener.refuse(held, 38)
-            raise CannotDo(f"rank {rank.number} sets up an io_uring, whose operations no filter sees")
+            # No filter sees what a ring does. Libraries that try one, such as libuv, do without.
+            rank.listener.refuse(held, errno.ENOSYS)
+            self.rings_refused += 1
+            return
+        watched = self._watch.recognise(held, signature, rank.opened)
         if watched is None or (isinstance(watched.operation, Sleep) and held.thread not in rank.tasks):
             self.dismissed += 1
             rank.listener.let_go(held)
             return
+        self._names.watch(rank.number, watched.operation)
         rank.waiting[held.thread] = Waiting(held, signature, watched)
         task = rank.number + self.world_size * rank.task_of(held.thread)
         self._held[task] = (rank, held.thread)
-        self.pending[task] = watched.operation
+        self.pending[task] = self._names.applied(watched.operation)
         insort(self.ready, task)
 
     def _note(self, task: int, rank: RankProcess, thread: int, operation: Operation, outcome: Outcome) -> None:
@@ -290,6 +310,8 @@ class CommandEngine:
             self._watch.forget(process, outcome.descriptor)
             value = self._watch.number_of(rank.number, process, outcome.descriptor, rank.opened)
             rank.opened += 1
+        elif isinstance(operation, Readdir) and value is not None:
+            value = tuple(sorted((self._names.canonical(name), kind, inode) for name, kind, inode in value))
         count = self._counts.get(task, 0)
         self.steps.append(Step(task, rank.number, count, operation, value, error))
         self._counts[task] = count + 1

@@ -44,11 +44,14 @@ class Command(msgspec.Struct, frozen=True):
         return bool(self.interpreter)
 
 
-def command_of(words: tuple[str, ...]) -> Command:
-    """Read a command line. Raises UsageError, naming the word, where there is no such program."""
+def command_of(words: tuple[str, ...], directory: Path) -> Command:
+    """Read a command line that is to be run in a directory.
+
+    Raises UsageError, naming the word, where there is no such program.
+    """
     if not words:
         raise UsageError("no command was given: ckptrace run [options] -- python train.py ...")
-    executable = shutil.which(words[0])
+    executable = shutil.which(str(directory / words[0]) if "/" in words[0] else words[0])
     if executable is None:
         raise UsageError(f"{words[0]}: no such program")
     if not Path(executable).name.startswith("python"):
@@ -62,7 +65,7 @@ def command_of(words: tuple[str, ...]) -> Command:
     named = at + module
     if named >= len(words):
         raise UsageError(f"{words[at]}: no module was named")
-    if not module and not Path(words[named]).is_file():
+    if not module and not (directory / words[named]).is_file():
         raise UsageError(f"{words[named]}: no such file")
     interpreter = (executable, *words[1:at])
     return Command(words, interpreter, words[named], module, words[named + 1 :])

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +39,8 @@ class Starter(Protocol):
 class Cold:
     """Starts each rank as the user would: a new process, with all its imports."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, directory: Path) -> None:
+        self._directory = directory
         self._words = list(command.words) if command.is_python else launched(command)
         self._started: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -49,6 +51,7 @@ class Cold:
                 self._words,
                 env=base_environment() | dict(environment) | {"CKPTRACE_CHANNEL": str(channel.fileno())},
                 pass_fds=(channel.fileno(),),
+                cwd=self._directory,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -73,10 +76,13 @@ class Cold:
 
 
 class Warm:
-    """Forks each rank from a process of the program's own interpreter, which has imported ``modules``."""
+    """Forks each rank from a process of the program's own interpreter, which learns what to have imported."""
 
-    def __init__(self, command: Command, modules: Sequence[str] = ()) -> None:
+    def __init__(self, command: Command, directory: Path) -> None:
         self._command = command
+        self._directory = directory
+        handle, self._report = tempfile.mkstemp(prefix="ckptrace-modules-")
+        os.close(handle)
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = [*command.interpreter, str(Path(TARGET) / "ckptrace_zygote.py"), str(theirs.fileno())]
         self._process = subprocess.Popen(
@@ -89,17 +95,17 @@ class Warm:
             start_new_session=True,
         )
         theirs.close()
-        self._ask({"kind": "import", "modules": list(modules)})
 
     def start(self, environment: Mapping[str, str], channel: socket.socket, out: int, err: int) -> int:
         """See ``Starter.start``."""
         request = {
             "kind": "fork",
             "environment": base_environment() | dict(environment),
-            "directory": str(Path.cwd()),
+            "directory": str(self._directory),
             "program": self._command.program,
             "module": self._command.module,
             "arguments": [self._command.program, *self._command.rest],
+            "report": self._report,
         }
         return int(self._ask(request, [channel.fileno(), out, err])["pid"])
 
@@ -108,9 +114,16 @@ class Warm:
         status = self._ask({"kind": "wait", "pid": process})["status"]
         return 0 if status is None else os.waitstatus_to_exitcode(status)
 
+    def learn(self) -> int:
+        """Import what a rank has imported that has ended by itself; gives the number of modules that could be."""
+        modules = Path(self._report).read_text(encoding="utf-8").split()
+        return int(self._ask({"kind": "import", "modules": modules})["imported"]) if modules else 0
+
     def close(self) -> None:
         """See ``Starter.close``."""
         self._channel.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._report)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

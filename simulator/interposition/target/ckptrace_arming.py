@@ -103,6 +103,7 @@ class Arming:
         """Arm now, or when the time has come."""
         if self._late:
             sys.addaudithook(self._audited)
+            self._wait_for_a_meeting()
         else:
             self.arm("the start")
 

@@ -74,7 +74,7 @@ def _wait(pid: int) -> int | None:
 
 def _rank(request: dict[str, Any], descriptors: Sequence[int]) -> None:
     """Become a rank, in the forked process. Never returns."""
-    code = 1
+    code, known = 1, set(sys.modules)
     try:
         os.setsid()
         arming, out, err = descriptors
@@ -108,6 +108,7 @@ def _rank(request: dict[str, Any], descriptors: Sequence[int]) -> None:
     finally:
         try:
             _end()
+            _report(request["report"], known)
         finally:
             os._exit(code)
 
@@ -128,6 +129,13 @@ def _code_of(ending: SystemExit) -> int:
         return ending.code & 0xFF
     print(ending.code, file=sys.stderr)
     return 1
+
+
+def _report(path: str, known: set[str]) -> None:
+    """Say which modules the program has imported by itself, so that later ranks find them here already."""
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(name for name in sys.modules if name not in known and name != "__main__"))
 
 
 def _end() -> None:

@@ -1,0 +1,1 @@
+"""Campaigns over an unmodified program, whose system calls are held."""

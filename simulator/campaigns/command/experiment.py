@@ -1,0 +1,123 @@
+"""An unmodified program made ready to run: what is prepared once and used by every run of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from simulator.campaigns.command.judging import CommandJudge, emptied
+from simulator.engines.command.engine import CommandEngine
+from simulator.engines.command.program import command_of
+from simulator.engines.command.starting import Cold, Starter, Warm
+from simulator.engines.conditions import Conditions
+from simulator.engines.interface import Engine
+from simulator.errors import UsageError
+from simulator.filesystems import Filesystem
+from simulator.filesystems.posix.model import PosixModel
+from simulator.interposition.filter import this_machine
+from simulator.interposition.watching import Watch
+from simulator.run import Run, Scheduler, execute
+from simulator.scenario import Scenario
+from simulator.tape import Tape
+
+
+class CommandExperiment:
+    """Everything of such a scenario that does not change from run to run. To be closed, or used in ``with``.
+
+    The watched directory must be empty or absent: each run begins with an empty one. Raises UsageError where it is
+    not, or where there is no such program; CannotDo where system calls cannot be held.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        scenario.validate()
+        assert scenario.command is not None
+        this_machine()
+        self.scenario = scenario
+        self.choice = scenario.command
+        self.place = Path(self.choice.directory or Path.cwd())
+        self.command = command_of(self.choice.words, self.place)
+        self.directory = self.place / self.choice.watch
+        _check_empty(self.directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.watch = Watch(str(self.directory))
+        self._starter: Starter | None = None
+        self._learned = False
+        self.engines: list[CommandEngine] = []
+        """Those of the last run, an attempt each."""
+
+    def __enter__(self) -> CommandExperiment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def warm(self) -> bool:
+        """Whether the ranks are forked."""
+        return self.choice.warm and self.command.is_python
+
+    def starter(self) -> Starter:
+        """What starts the ranks: the same for all runs."""
+        if self._starter is None:
+            self._starter = Warm(self.command, self.place) if self.warm else Cold(self.command, self.place)
+        return self._starter
+
+    def run(self, scheduler: Scheduler, plan: Tape | None = None) -> Run:
+        """One run, on an empty directory."""
+        emptied(self.directory)
+        scenario, cluster = self.scenario, self.scenario.cluster
+        self.engines = []
+
+        def engine_of(filesystem: Filesystem, conditions: Conditions) -> Engine:
+            engine = CommandEngine(
+                self.starter(),
+                self.watch,
+                conditions,
+                world_size=cluster.world_size,
+                ranks_per_node=cluster.ranks_per_node,
+                late=self.choice.arm == "late" and self.command.is_python,
+                seconds=self.choice.silence,
+            )
+            self.engines.append(engine)
+            return engine
+
+        run = execute(
+            PosixModel(),  # What the ranks act on is the real directory; nobody asks this one.
+            engine_of,
+            scheduler,
+            judge=CommandJudge(self.watch, cluster.world_size, scenario.invariants),
+            plan=plan,
+            faults=scenario.faults,
+            ranks_per_node=cluster.ranks_per_node,
+            restarts=scenario.restarts,
+            budgets=scenario.budgets,
+        )
+        if isinstance(self._starter, Warm) and not self._learned:
+            self._learned = bool(self._starter.learn())
+        return run
+
+    def recorded(self) -> dict[str, Any]:
+        """The scenario for a trace, which may be replayed from elsewhere: its directories are absolute paths."""
+        choice = msgspec.structs.replace(self.choice, watch=str(self.directory), directory=str(self.place))
+        table: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self.scenario, command=choice))
+        return table
+
+    def close(self) -> None:
+        """End what was started, and leave the watched directory empty."""
+        if self._starter is not None:
+            self._starter.close()
+            self._starter = None
+            emptied(self.directory)
+
+
+def _check_empty(directory: Path) -> None:
+    try:
+        if directory.exists() and any(directory.iterdir()):
+            raise UsageError(
+                f"{directory}: is not empty; each schedule begins with an empty directory, so everything in it would "
+                "be deleted: name another one, or empty it"
+            )
+    except OSError as error:
+        raise UsageError(f"{directory}: {error.strerror}") from error

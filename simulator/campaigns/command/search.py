@@ -1,0 +1,112 @@
+"""Sample schedules of an unmodified program until one violates an invariant."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from random import Random
+
+from simulator.campaigns.command.experiment import CommandExperiment
+from simulator.campaigns.command.record import failure_of, trace_of
+from simulator.campaigns.determinism import check_same
+from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.result import Result
+from simulator.campaigns.sampling import rank_lengths
+from simulator.errors import CannotDo
+from simulator.run import Run
+from simulator.schedulers.replay import TapeReplay
+from simulator.tape import Tape
+
+Progress = Callable[[int, float], None]
+
+
+def search(
+    experiment: CommandExperiment,
+    *,
+    schedules: int,
+    scheduler: str = "mixed",
+    seed: int = 0,
+    seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
+
+    The first is the undisturbed one. It and the first disturbed one are run twice and compared. CannotDo when a
+    program does not do the same again, never comes to the watched directory, or was never interleaved.
+    """
+    started = time.perf_counter()
+    tape = Tape()
+    run = experiment.run(TapeReplay(tape))
+    operations = run.operations
+    if run.incomplete is None and run.violation is None:
+        _check_held(experiment, run)
+        check_same(run, experiment.run(TapeReplay(tape)), "the undisturbed tape")
+    lengths = rank_lengths(run, experiment.scenario.cluster.world_size)
+    factories = scheduler_factories(scheduler, run.attempts[0].steps)
+    interleaved, done, guesses = run.interleaved, 1, _guesses(experiment)
+    random = Random()
+    while run.violation is None and run.incomplete is None and done < schedules:
+        if seconds is not None and time.perf_counter() - started > seconds:
+            break
+        random.seed(seed << 40 | done)
+        plan = sampled_faults(experiment.scenario, lengths, random)
+        run = experiment.run(factories[done % len(factories)](random), plan)
+        if done == 1 and run.incomplete is None:
+            check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+        guesses += _guesses(experiment)
+        interleaved = interleaved or run.interleaved
+        operations += run.operations
+        done += 1
+        if progress is not None:
+            progress(done, time.perf_counter() - started)
+    if run.violation is None and run.incomplete is None and not interleaved:
+        raise CannotDo(f"nothing was interleaved: at no point could two ranks go on ({operations} operations)")
+    searched = time.perf_counter() - started
+    failure = failure_of(experiment, run, done) if run.violation is not None else None
+    return Result(
+        verdict="violated" if failure is not None else "incomplete" if run.incomplete is not None else "clean",
+        schedules=done,
+        seconds=searched,
+        seed=seed,
+        scenario=experiment.recorded(),
+        operations=operations,
+        failure=failure,
+        digest=failure.trace.digest if failure is not None else trace_of(experiment, run).digest,
+        coverage=f"sampled: {done:,} schedules, {scheduler}, system calls held{_faults_in_words(experiment)}"
+        + (f"; {guesses} decisions rest on time having passed" if guesses else ""),
+        reason=run.incomplete,
+        lengths=lengths,
+    )
+
+
+def _check_held(experiment: CommandExperiment, run: Run) -> None:
+    if run.operations:
+        return
+    if any(experiment.directory.iterdir()):
+        raise CannotDo(
+            f"{experiment.choice.watch} was written to before any call was held, by native code that Python hears "
+            "nothing of: use --arm start"
+        )
+    raise CannotDo(
+        f"no rank made a call about {experiment.choice.watch}: nothing was tested. Is it the directory that the "
+        "program saves to? A relative path is taken from the directory that ckptrace was started in"
+    )
+
+
+def _guesses(experiment: CommandExperiment) -> int:
+    return sum(engine.guesses for engine in experiment.engines)
+
+
+def _faults_in_words(experiment: CommandExperiment) -> str:
+    faults = experiment.scenario.faults
+    parts = [
+        f"{count} {word}{'s' if count > 1 else ''}"
+        for count, word in (
+            (faults.kills, "rank kill"),
+            (faults.node_kills, "node kill"),
+            (len(faults.errors), "error rule"),
+            (experiment.scenario.restarts, "restart"),
+        )
+        if count
+    ]
+    return f", with {', '.join(parts)}" if parts else ""

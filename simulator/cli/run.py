@@ -1,0 +1,162 @@
+"""``ckptrace run``: an unmodified program, its system calls held and let go one at a time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simulator.cli.options import CODE, FAULTS, JOB, OUTPUT, SEARCH, For, Json, Out, Seed, seconds_of
+from simulator.errors import UsageError
+
+if TYPE_CHECKING:
+    from simulator.campaigns.command.experiment import CommandExperiment
+
+_DEFAULT_SCHEDULES = 20
+_NO_LIMIT = 2**62
+_SILENCE = 60.0
+_CANNOT_DO = 3
+_JUDGED = ("no-error", "no-hang", "keep", "no-leak")
+
+
+def run(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- COMMAND ...", help="The program of each rank, behind two dashes.")
+    ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The directory that the program saves to; empty, since each schedule begins with an empty one.",
+            rich_help_panel=CODE,
+        ),
+    ] = None,
+    arm: Annotated[
+        str,
+        typer.Option(
+            metavar="late|start",
+            help="Hold calls from the first one about DIR or the first meeting of the ranks on, or from the start.",
+            rich_help_panel=CODE,
+        ),
+    ] = "late",
+    cold: Annotated[
+        bool,
+        typer.Option("--cold", help="Start every rank anew instead of forking it, imports done.", rich_help_panel=CODE),
+    ] = False,
+    nodes: Annotated[int, typer.Option(metavar="N", help="Machines.", rich_help_panel=JOB)] = 2,
+    ranks_per_node: Annotated[int, typer.Option(metavar="N", help="Ranks on each.", rich_help_panel=JOB)] = 1,
+    kills: Annotated[int, typer.Option(metavar="N", help="Ranks that may be killed.", rich_help_panel=FAULTS)] = 0,
+    node_kills: Annotated[int, typer.Option(metavar="N", help="Nodes that may die.", rich_help_panel=FAULTS)] = 0,
+    restarts: Annotated[
+        int,
+        typer.Option(metavar="N", help="Further attempts of the job, each on what is left.", rich_help_panel=FAULTS),
+    ] = 0,
+    invariants: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME", help="Judge only these: no-error, no-hang, keep, no-leak.", rich_help_panel=FAULTS
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="mixed, random, sticky, pct:DEPTH, pos, surw.", rich_help_panel=SEARCH),
+    ] = "mixed",
+    schedules: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="How many at most.  [default: 20, or no limit with --for]", rich_help_panel=SEARCH
+        ),
+    ] = None,
+    for_: For = None,
+    seed: Seed = 0,
+    silence: Annotated[
+        str, typer.Option(metavar="TIME", help="How long a rank may make no call.", rich_help_panel=SEARCH)
+    ] = "60s",
+    dry: Annotated[
+        bool, typer.Option("--dry", help="Run it once, undisturbed, and say what was held.", rich_help_panel=OUTPUT)
+    ] = False,
+    out: Out = Path("ckptrace-out"),
+    json: Json = None,
+) -> int:
+    """Run an unmodified program under many schedules of its system calls, until one violates an invariant.
+
+    The ranks get torchrun's environment. Every call about DIR is held and let go when the schedule says so.
+    """
+    from simulator.campaigns.command.experiment import CommandExperiment
+    from simulator.campaigns.command.search import search
+    from simulator.cli.conclusion import conclude
+    from simulator.cli.output import check_directory, check_file
+    from simulator.cli.progress import watched
+    from simulator.faults import Faults
+    from simulator.scenario import Cluster, CommandChoice, Scenario
+
+    if watch is None:
+        raise UsageError("--watch: which directory does the program save to?")
+    scenario = Scenario(
+        cluster=Cluster(nodes, ranks_per_node),
+        command=CommandChoice(
+            tuple(command or ()),
+            str(watch),
+            arm=arm,
+            warm=not cold,
+            silence=seconds_of(silence, "--silence") or _SILENCE,
+        ),
+        invariants=_judged(invariants),
+        faults=Faults(kills=kills, node_kills=node_kills),
+        restarts=restarts,
+    )
+    scenario.validate()
+    seconds = seconds_of(for_, "--for")
+    most = schedules if schedules is not None else _DEFAULT_SCHEDULES if seconds is None else _NO_LIMIT
+    if most < 1:
+        raise UsageError(f"--schedules: must be at least 1, is {most}")
+    check_directory(out)
+    check_file(json)
+    with CommandExperiment(scenario) as experiment:
+        if dry:
+            return _show_what_is_held(experiment)
+        with watched(sys.stderr, None if most == _NO_LIMIT else most, seconds) as progress:
+            result = search(
+                experiment, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, progress=progress
+            )
+    return conclude(result, out, json, confirm=False)
+
+
+def _judged(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in _JUDGED:
+            raise UsageError(f"--invariants: {name!r} needs to know the program; there are {', '.join(_JUDGED)}")
+    return names
+
+
+def _show_what_is_held(experiment: CommandExperiment) -> int:
+    """One undisturbed run: what each rank was held at, what was dismissed, and since when."""
+    from collections import Counter
+
+    from simulator.operations import paths_of
+    from simulator.reports.terminal import console_for
+    from simulator.schedulers.replay import TapeReplay
+    from simulator.tape import Tape
+
+    run = experiment.run(TapeReplay(Tape()))
+    console = console_for()
+    for attempt, engine in zip(run.attempts, experiment.engines, strict=True):
+        for rank in range(engine.world_size):
+            steps = [step for step in attempt.steps if step.rank == rank]
+            since = engine.armed_by.get(rank)
+            console.print(f"rank {rank}: {len(steps)} calls held" + (f", since {since}" if since else ""))
+            kinds = Counter(
+                f"{type(step.operation).__name__.lower()} {' → '.join(paths_of(step.operation))}".rstrip()
+                for step in steps
+            )
+            for text, count in kinds.items():
+                console.print(f"  {count:5,}  {text}", soft_wrap=True)
+        console.print(f"{engine.dismissed:,} calls about other things were let go at once")
+    if run.violation is not None:
+        console.print(f"undisturbed, it violates {run.violation.invariant}: {run.violation.message}", soft_wrap=True)
+    return _CANNOT_DO if run.incomplete is not None or not run.operations else 0
