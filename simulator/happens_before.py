@@ -67,6 +67,9 @@ class Touched(msgspec.Struct, frozen=True, gc=False):
     things: dict[Thing, Mode]
     stamped: frozenset[int] = _NOTHING
 
+    def __or__(self, other: Touched) -> Touched:
+        return Touched(merged((*self.things.items(), *other.things.items())), self.stamped | other.stamped)
+
 
 def touched(accesses: Iterable[Access], times: frozenset[Thing] = frozenset()) -> Touched:
     """What a step with these accesses touched, when the ``times`` are looked at by anybody."""
@@ -174,11 +177,8 @@ class HappensBefore:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def add(self, step: Step, known: Touched | None = None, after_all: bool = False) -> None:
-        """The next step, which touched ``known`` if that was found out before.
-
-        ``after_all``: it could happen only because nothing else could.
-        """
+    def add(self, step: Step, known: Touched | None = None) -> None:
+        """The next step, which touched ``known`` if that was found out before."""
         assert step.effects is not None, "happens-before needs an engine that records effects"
         what = known if known is not None else self._touched(step)
         index = len(self.steps)
@@ -187,8 +187,6 @@ class HappensBefore:
         for task, n in step.effects.after:
             if n:
                 given |= self._closed(self.positions[task][n - 1])
-        if after_all:
-            given = (1 << index) - 1
         conflicts = self.conflicts_of(what)
         before, rest = given, conflicts & ~given
         while rest:

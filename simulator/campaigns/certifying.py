@@ -159,7 +159,7 @@ def _failure(experiment: Experiment, search: Search, undisturbed: Run) -> Failur
 
 def _run_of(experiment: Experiment, proof: Proof) -> Run:
     """The run that the search says is violated."""
-    schedules = [*(past.schedule for past in proof.start.pasts), proof.finding.schedule]
+    schedules = [*(past.grants for past in proof.start.pasts), proof.finding.schedule]
     return experiment.run(Following(schedules), proof.start.tape(sorted(proof.plan), proof.finding.death))
 
 

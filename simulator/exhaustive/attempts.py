@@ -16,6 +16,7 @@ from simulator.exhaustive.deaths import Death, death_at
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Address, Injections
 from simulator.exhaustive.judging import Carried, Instant
+from simulator.exhaustive.patience import Patience
 from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
@@ -23,9 +24,13 @@ from simulator.tape import Tape
 
 
 class Past(msgspec.Struct, frozen=True):
-    """What an earlier attempt did: its schedule, the errors that were injected, and how it ended."""
+    """What an earlier attempt did: its schedule, the errors that were injected, and how it ended.
+
+    ``grants`` is the same schedule for an engine, each step of ranks that polled in vain by itself.
+    """
 
     schedule: list[int]
+    grants: list[int]
     injected: list[Address]
     death: Death | None
 
@@ -67,20 +72,21 @@ class Start(msgspec.Struct, frozen=True):
         before = Start(self.attempt - 1, self.pasts[:-1], () if self.attempt == 1 else None).with_steps(experiment)
         rules, world_size = experiment.scenario.faults.errors, experiment.scenario.cluster.world_size
         injections = Injections(rules, frozenset(last.injected), world_size)
-        walker = Walker(Places(experiment, before, injections).begin, budgets=experiment.scenario.budgets)
-        tasks = last.schedule if last.death is None else last.schedule[:-1]
-        journey = walker.make(Errand(tasks, [None] * len(tasks)))
-        taken = [journey.order.steps[position] for position in journey.scheduled[: len(tasks)]]
+        patience = patience_of(experiment, before, injections)
+        walker = Walker(Places(experiment, before, injections).begin, patience, budgets=experiment.scenario.budgets)
+        journey = walker.make(Errand(last.schedule, [None] * len(last.schedule)))
+        taken = [journey.order.steps[position] for position in journey.scheduled[: len(last.schedule)]]
         assert before.steps is not None
         return msgspec.structs.replace(self, steps=(*before.steps, *taken))
 
     def after(self, journey: Journey, instant: Instant, struck: Mapping[Address, tuple[int, int]]) -> list[Start]:
         """Where the next attempt starts when this one ends at an instant, for each way in which it can."""
         order, cut = journey.order, instant.cut
-        taken = [order.steps[position] for position in positions_in(cut)]
+        positions = list(positions_in(cut))
+        taken = [order.steps[position] for position in positions]
         assert self.steps is not None
         steps = (*self.steps, *taken)
-        schedule = [step.task for step in taken]
+        schedule, grants = [step.task for step in taken], journey.grants(positions)
         done = {(step.task, step.n) for step in taken}
         injected = [address for address, step in struck.items() if step in done]
         left = list(self.errors)
@@ -90,13 +96,13 @@ class Start(msgspec.Struct, frozen=True):
             self, attempt=self.attempt + 1, steps=steps, carried=instant.carried, errors=tuple(left)
         )
         if instant.ended:
-            pasts = (*self.pasts, Past(schedule, injected, None))
+            pasts = (*self.pasts, Past(schedule, grants, injected, None))
             return [msgspec.structs.replace(start, pasts=pasts)]
         found = []
         for node in (False, True):
             death = death_at(journey, cut, node=node)
             if death is not None and (self.node_kills if node else self.kills) > 0:
-                pasts = (*self.pasts, Past([*schedule, death.task], injected, death))
+                pasts = (*self.pasts, Past(schedule, [*grants, death.task], injected, death))
                 kills, node_kills = self.kills - (not node), self.node_kills - node
                 found.append(msgspec.structs.replace(start, pasts=pasts, kills=kills, node_kills=node_kills))
         return found
@@ -159,3 +165,16 @@ class Places:
             filesystem.rollback(self._mark)
         self._mark = filesystem.mark()
         return filesystem
+
+
+def patience_of(experiment: Experiment, start: Start, injections: Injections) -> Patience:
+    """For the runs of an attempt from a start with these errors."""
+    rules, world_size = experiment.scenario.faults.errors, experiment.scenario.cluster.world_size
+    places: list[Places] = []
+
+    def begin() -> tuple[Engine, Any]:
+        if not places:
+            places.append(Places(experiment, start, Injections(rules, injections.plan, world_size)))
+        return places[0].begin()
+
+    return Patience(begin, experiment.scenario.budgets)

@@ -8,6 +8,7 @@ import msgspec
 
 from simulator.exhaustive.bits import positions_in
 from simulator.exhaustive.errand import Journey
+from simulator.exhaustive.patience import Patience
 from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.reversals import Reversal, Reversals
 from simulator.exhaustive.tree import Sleepers
@@ -28,7 +29,7 @@ class Brought(msgspec.Struct):
     """``taken`` are the steps of the schedule from the ``first``-th on.
 
     ``reversals`` are what races lead to, for a search without a bound. For one with a bound, ``able`` are the tasks
-    that could go on before each of the steps taken, and whether the task of the step before had met others since; and
+    that could go on before each of the steps taken, and whether that of the step before gave way, or met others; and
     ``earlier`` are (task, numbers): the task is to go before each of these steps of the schedule.
     """
 
@@ -39,13 +40,13 @@ class Brought(msgspec.Struct):
     earlier: list[tuple[int, list[int]]] = []
 
 
-def brought_of(journey: Journey, replayer: Replayer, *, bounded: bool) -> Brought:
+def brought_of(journey: Journey, replayer: Replayer, patience: Patience, *, bounded: bool) -> Brought:
     """What a run brings. The reversals are looked for as they are asked for, while the run is the latest."""
     first = len(journey.scheduled) - len(journey.sleepers)
     taken = _taken(journey, first)
     if bounded:
         return Brought(first, taken, able=journey.able, earlier=_earlier(journey, first))
-    return Brought(first, taken, Reversals(journey, replayer))
+    return Brought(first, taken, Reversals(journey, replayer, patience))
 
 
 def _taken(journey: Journey, first: int) -> list[Taken]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from simulator.exhaustive.code_under_test import digest_of_code
+from simulator.exhaustive.patience import ROUNDS
 from simulator.exhaustive.search import Search
 from simulator.experiment import Experiment
 
@@ -19,7 +20,7 @@ class Certificate(msgspec.Struct, frozen=True):
     ``redundant`` ones for nothing; there is more than one pass where times are compared that no run before had looked
     at. ``states`` are the distinct ones that were judged. ``preemptions`` is the bound (None: there is none),
     ``faults`` the budget in words. ``digest`` names the scenario and the code under test. What lies outside the bounds
-    and budgets is not covered.
+    and budgets is not covered; if a rank ``waits`` in a polling loop, neither is that this ends by itself after all.
     """
 
     classes: int
@@ -30,6 +31,7 @@ class Certificate(msgspec.Struct, frozen=True):
     preemptions: int | None
     operations: int
     faults: str
+    waits: bool
     seconds: float
     digest: str
 
@@ -47,9 +49,10 @@ class Certificate(msgspec.Struct, frozen=True):
         """One line for people. Of a search that is not ``complete`` it does not say that it was exhaustive."""
         bound = "no bound" if self.preemptions is None else f"bound of {_number(self.preemptions, 'preemption')}"
         passes = f" in {self.passes} passes" if self.passes > 1 else ""
+        waits = f", ranks that poll wait (none gave up in {ROUNDS:,} rounds)" if self.waits else ""
         return (
             f"{'' if complete else 'not '}exhaustive: {_number(self.classes, 'class', 'classes')} of interleavings, "
-            f"{_number(self.states, 'state')}, {bound}{self.faults}; "
+            f"{_number(self.states, 'state')}, {bound}{self.faults}{waits}; "
             f"{_number(self.executions, 'execution')}{passes}, {self.redundant:,} redundant"
         )
 
@@ -75,6 +78,7 @@ def certificate_of(search: Search, seconds: float) -> Certificate:
         preemptions=search.preemptions,
         operations=earlier.operations + counts.operations,
         faults=search.experiment.faults_in_words(),
+        waits=search.waits,
         seconds=seconds,
         digest=digest_of_scenario(search.experiment, search.preemptions),
     )

@@ -17,7 +17,7 @@ from simulator.experiment import Experiment
 from simulator.happens_before import Looks
 from simulator.writing import write_whole
 
-_FORMAT = 1
+_FORMAT = 2
 _BYTES = 32
 """Of a state's name: more than the encoder's integers hold."""
 
@@ -44,6 +44,7 @@ class _File(msgspec.Struct, frozen=True):
     earlier: Counts
     passes: int
     interleaved: bool
+    waits: bool
     reason: str | None
     done: int
     classes: list[int]
@@ -95,6 +96,7 @@ def _file_of(search: Search, seconds: float) -> _File:
         earlier=search.earlier,
         passes=search.passes,
         interleaved=search.interleaved,
+        waits=search.waits,
         reason=search.reason,
         done=search.done,
         classes=sorted(search.classes),
@@ -108,7 +110,8 @@ def _file_of(search: Search, seconds: float) -> _File:
 def _search_of(kept: _File, experiment: Experiment, preemptions: int | None) -> Search:
     search = Search(experiment, kept.looks, preemptions)
     search.counts, search.earlier, search.passes = kept.counts, kept.earlier, kept.passes
-    search.interleaved, search.reason, search.done = kept.interleaved, kept.reason, kept.done
+    search.interleaved, search.waits = kept.interleaved, kept.waits
+    search.reason, search.done = kept.reason, kept.done
     search.classes = set(kept.classes)
     search.states = {int.from_bytes(state, "little") for state in kept.states}
     search.starts = {_start_key(key) for key in kept.starts}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from simulator.engines.collectives import Mismatch
 from simulator.engines.interface import Effects, Ending
@@ -71,17 +71,17 @@ class Journey:
 
     ``scheduled`` are the positions in ``order`` of the steps that a scheduler decides about; the first ``shared`` of
     them were taken in the run before too. ``sleepers`` are those that slept after each from the errand's first on; a
-    ``redundant`` run went on though everybody slept. ``forced`` are the positions of sleeps of polling ranks that ended
-    because nobody else could go on. ``able`` are, if that was asked for, the tasks that could go on before each step
-    from the errand's first on, and whether the task of the step before had met others in a collective since then.
+    ``redundant`` run went on though everybody slept. ``in_vain`` are, by the positions of sleeps of ranks that polled
+    until they gave up, so many steps that followed at once. ``able`` are, if that was asked for, the tasks that could
+    go on before each step from the errand's first on, and whether that of the step before gave way, or met others.
     """
 
     __slots__ = (
         "able",
         "endings",
         "failed",
-        "forced",
         "held",
+        "in_vain",
         "incomplete",
         "initial",
         "interleaved",
@@ -101,7 +101,7 @@ class Journey:
     sleepers: list[Sleepers]
     able: list[tuple[tuple[int, ...], bool]]
     redundant: bool
-    forced: set[int]
+    in_vain: dict[int, int]
     held: list[Held]
     looks: Looks
     initial: Effects
@@ -112,11 +112,15 @@ class Journey:
     interleaved: bool
     incomplete: str | None
 
-    def is_idle(self, position: int) -> bool:
-        """Whether this is a sleep that ended because nobody else could go on."""
-        return position in self.forced
-
     @property
     def tasks(self) -> list[int]:
         """The schedule that was taken."""
-        return [self.order.steps[position].task for position in self.scheduled]
+        return self.grants(self.scheduled)
+
+    def grants(self, positions: Iterable[int]) -> list[int]:
+        """Whom an engine must let go on, one step after the other, so that these scheduled steps are taken."""
+        steps, in_vain = self.order.steps, self.in_vain
+        found = []
+        for position in positions:
+            found += [steps[position].task] * (1 + in_vain.get(position, 0))
+        return found

@@ -108,7 +108,7 @@ class ClassJudge:
             self._judge_end(journey, reached=not everywhere)
         except _Violated as found:
             positions = [*positions_in(found.by), *positions_in(found.cut & ~found.by)]
-            schedule = [journey.order.steps[position].task for position in positions]
+            schedule = journey.grants(positions)
             schedule += [found.death.task] if found.death is not None else []
             return Finding(found.invariant, schedule, found.death)
         return None

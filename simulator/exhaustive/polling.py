@@ -2,8 +2,9 @@
 
 A rank *polls* when it is about to sleep, and what it did since its last sleep is what it did before that one: the
 same operations with the same results, none of which changed anything. Such a sleep waits until something that was read
-since is changed by another task (as in Jonsson, Lang, Sagonas: Awaiting for Godot, FMCAD 2022). A time-out of the loop
-is thereby assumed not to pass while other ranks can go on; when nobody can, the sleep ends, so that it passes then.
+since is changed by another task (as in Jonsson, Lang, Sagonas: Awaiting for Godot, FMCAD 2022), or goes on *in vain*:
+if the loop has a time-out, which may pass before the others go on, the rank looks again and again until it gives up
+(see ``patience``). How often it has looked in vain before something changed is taken to make no difference.
 Where a rank has several tasks, each step of one changes their memory, and the others may look at that at any time.
 
 A rank that looks without sleeping is not recognised: the budget of operations ends it.
@@ -19,7 +20,10 @@ from simulator.operations import Mode, Sleep, memory
 
 
 class Poll(msgspec.Struct, frozen=True):
-    """What a polling task has looked at since its last sleep: positions in the order, and what was read there."""
+    """What a polling task has looked at since its last sleep: positions in the order, and what was read there.
+
+    The last of them is the task's latest step.
+    """
 
     task: int
     looks: tuple[tuple[int, Touched], ...]
@@ -47,7 +51,8 @@ def poll_of(order: HappensBefore, task: int, after: int | None = None) -> Poll |
     slept = positions[place]
     shared = memory(steps[slept].rank)
     looks = []
-    if shared in order.touched[slept].things:
+    effects = steps[slept].effects
+    if effects is not None and any(thing == shared for thing, _ in effects.accesses):
         looks.append((slept, Touched({shared: Mode.READ})))
     for offset in range(1, length + 1):
         position, earlier = positions[place + offset], positions[place - length - 1 + offset]

@@ -19,12 +19,14 @@ class Report(msgspec.Struct):
 
     ``key`` names its class, ``struck`` is the plan of errors that came about. ``states`` are those that were judged for
     the first time, ``looks`` all that was looked at. ``starts`` and ``plans`` are what is to be explored beside.
+    ``waits``: a rank polls that does not give up by itself.
     """
 
     key: int
     struck: Plan
     operations: int
     interleaved: bool
+    waits: bool
     looks: Looks
     incomplete: str | None
     finding: Finding | None

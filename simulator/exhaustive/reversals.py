@@ -7,7 +7,8 @@ does not vanish when an independent step is put in between (section 3.1, propert
 grant; ``CONTRIBUTING.md`` has the argument why nothing is missed all the same, and a test compares with brute force.
 
 Two kinds of steps wait, and cannot always be moved before what they conflict with: a lock that would still be held,
-and a sleep of a polling rank that would have seen no change. For them, earlier conflicting steps are tried in turn.
+and a sleep of a polling rank that would see no change and does not give up. For them, earlier conflicting steps are
+tried in turn.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from functools import partial
 from simulator.engines.interface import Effects, Step
 from simulator.exhaustive.bits import positions_in, set_of
 from simulator.exhaustive.errand import Held, Journey
+from simulator.exhaustive.patience import InVain, Patience
 from simulator.exhaustive.polling import poll_of
 from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.tree import Continuation
-from simulator.happens_before import Touched
+from simulator.happens_before import Touched, touched
 from simulator.operations import Lock, Sleep
 
 Reversal = tuple[int, Continuation]
@@ -32,8 +34,9 @@ Reversal = tuple[int, Continuation]
 class Reversals:
     """Those of one run; an iterator."""
 
-    def __init__(self, journey: Journey, replayer: Replayer) -> None:
+    def __init__(self, journey: Journey, replayer: Replayer, patience: Patience) -> None:
         self._journey = journey
+        self._patience = patience
         self._order = journey.order
         self._replayer = replayer
         self._scheduled = set_of(journey.scheduled)
@@ -51,10 +54,8 @@ class Reversals:
             step, operation = order.steps[later], order.steps[later].operation
             if isinstance(operation, Lock) and not operation.how & fcntl.LOCK_NB:
                 yield from self._waiting(later, partial(self._is_free, step.rank, operation))
-            elif isinstance(operation, Sleep) and self._journey.is_idle(later):
-                continue
             elif isinstance(operation, Sleep):
-                yield from self._waiting(later, partial(self._is_seen, step))
+                yield from self._waiting(later, partial(self._goes_on, step))
             else:
                 for earlier in order.races_of(later):
                     yield self._reversal(earlier, step, order.touched[later])
@@ -87,16 +88,30 @@ class Reversals:
         filesystem = self._replayer.go_to(self._order, self._without(earlier))
         return not filesystem.would_wait(rank, operation)
 
-    def _is_seen(self, step: Step, earlier: int) -> bool:
-        """Whether the sleeping rank would have seen a change without this earlier step."""
+    def _goes_on(self, step: Step, earlier: int) -> bool:
+        """Whether the sleeping rank would see a change without this earlier step, or else would give up."""
+        found = self._in_vain(step, earlier)
+        return found is None or found.gives_up
+
+    def _in_vain(self, step: Step, earlier: int) -> InVain | None:
+        """What the sleeping rank would do if it saw no change without this earlier step; None if it saw one."""
         poll = poll_of(self._order, step.task, step.n)
         among = (1 << earlier) - 1 | self._steps_apart_from(earlier)
-        return poll is None or poll.sees_change(self._order, among)
+        if poll is None or poll.sees_change(self._order, among):
+            return None
+        return self._patience.of(self._order, poll, lambda: self._journey.grants(self._without(earlier)))
 
     def _reversal(self, earlier: int, step: Step, what: Touched) -> Reversal:
         apart = self._steps_apart_from(earlier)
-        find_out = partial(self._replayer.would_touch, self._order, self._without(earlier), step, what)
+        find_out = partial(self._would_touch, earlier, step, what)
         return self._number[earlier], Continuation(self._order, apart, step.task, step.operation, find_out)
+
+    def _would_touch(self, earlier: int, step: Step, was: Touched) -> Touched:
+        """What a step would touch without this earlier step."""
+        if not isinstance(step.operation, Sleep):
+            return self._replayer.would_touch(self._order, self._without(earlier), step, was)
+        found = self._in_vain(step, earlier)
+        return was if found is None else was | touched(found.accesses, self._order.looks.times)
 
     def _without(self, earlier: int) -> list[int]:
         """What can be run without this step: all before it, and what does not happen after it."""

@@ -54,8 +54,9 @@ class Search:
     """One pass, with what is known of looks at times. When ``wider`` differs from it, the pass must be repeated.
 
     ``proof`` is the first violation; ``reason`` says why a search that has come to its end is not complete all the
-    same. ``waiting`` are the jobs to be done; the first of them is under way. ``explorations`` are the trees of those
-    that have begun. ``earlier`` is what passes before this one have done.
+    same; ``waits`` that a rank polls which does not give up. ``waiting`` are the jobs to be done; the first of them is
+    under way. ``explorations`` are the trees of those that have begun. ``earlier`` is what passes before this one have
+    done.
     """
 
     def __init__(self, experiment: Experiment, looks: Looks = NO_LOOKS, preemptions: int | None = None) -> None:
@@ -65,6 +66,7 @@ class Search:
         self.wider = looks
         self.counts = Counts()
         self.interleaved = False
+        self.waits = False
         self.proof: Proof | None = None
         self.reason: str | None = None
         self.classes: set[int] = set()
@@ -102,7 +104,7 @@ class Search:
         search.passes = self.passes + 1
         before, now = self.earlier, self.counts
         search.earlier = Counts(runs=before.runs + now.runs, operations=before.operations + now.operations)
-        search.interleaved = self.interleaved
+        search.interleaved, search.waits = self.interleaved, self.waits
         return search
 
     def in_this_process(self, look_up: Callable[[], None] = lambda: None) -> Iterator[Counts]:
@@ -145,6 +147,7 @@ class Search:
         counts.runs += 1
         counts.operations += report.operations
         self.interleaved = self.interleaved or report.interleaved
+        self.waits = self.waits or report.waits
         key = hash((job.number, report.key, tuple(sorted(report.struck))))
         if key in self.classes:
             counts.redundant += 1

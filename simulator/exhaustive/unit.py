@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from simulator.exhaustive.attempts import Places, Start
+from simulator.exhaustive.attempts import Places, Start, patience_of
 from simulator.exhaustive.brought import Brought, brought_of
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Injections, Plan
@@ -40,9 +40,12 @@ class Unit:
         self.start = start = start.with_steps(experiment)
         self._looks = looks
         self._states = states
-        self._injections = Injections(scenario.faults.errors, plan, scenario.cluster.world_size)
+        self._injections = injections = Injections(scenario.faults.errors, plan, scenario.cluster.world_size)
         self._bounded = bounded
-        self._walker = Walker(Places(experiment, start, self._injections).begin, looks, scenario.budgets, bounded)
+        self._patience = patience_of(experiment, start, injections)
+        self._walker = Walker(
+            Places(experiment, start, injections).begin, self._patience, looks, scenario.budgets, bounded
+        )
         self._replayer = replayer = start.replayer(experiment)
         self._starts: list[tuple[StartKey, Start]] = []
         self._judge = ClassJudge(
@@ -63,7 +66,7 @@ class Unit:
 
     def brought(self, journey: Journey) -> Brought:
         """What the run brings to the tree."""
-        return brought_of(journey, self._replayer, bounded=self._bounded)
+        return brought_of(journey, self._replayer, self._patience, bounded=self._bounded)
 
     def judge(self, journey: Journey) -> Report:
         """Judge the run's class, unless more is looked at than was known. Nothing is kept if this is broken off."""
@@ -73,6 +76,7 @@ class Unit:
             struck=frozenset(injections.struck),
             operations=len(journey.order),
             interleaved=journey.interleaved,
+            waits=self._patience.waits,
             looks=journey.looks,
             incomplete=journey.incomplete,
             finding=None,

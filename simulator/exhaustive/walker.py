@@ -11,14 +11,12 @@ from simulator.engines.interface import Engine, default_task
 from simulator.engines.watchdog import watchdog
 from simulator.errors import CannotDo
 from simulator.exhaustive.errand import Errand, Held, Journey
-from simulator.exhaustive.polling import Poll, poll_of
+from simulator.exhaustive.patience import InVain, Patience
+from simulator.exhaustive.polling import poll_of
 from simulator.exhaustive.tree import Sleepers, awake_after
 from simulator.happens_before import NO_LOOKS, HappensBefore, Looks, Touched, times_of, touched
 from simulator.operations import Access, Lock, Mode, Operation, Sleep, looked_at
 from simulator.scenario import Budgets
-
-IDLE_LIMIT = 1000
-"""Sleeps of polling ranks when nobody else can go on, after which the run ends: no time-out of theirs has come."""
 
 
 class Place(Protocol):
@@ -37,6 +35,8 @@ class Unsupported(CannotDo):
     """The code under test does something that the search does not order rightly."""
 
 
+_NOTHING = Touched({})
+
 Begin = Callable[[], tuple[Engine, Any]]
 """Makes what a run needs: an engine that has not started, and the file system that it acts on."""
 
@@ -45,15 +45,17 @@ class Walker:
     """Makes one run after the other. What a run shares with the one before it is not recorded again."""
 
     def __init__(
-        self, begin: Begin, looks: Looks = NO_LOOKS, budgets: Budgets | None = None, note_able: bool = False
-    ) -> None:
+        self, begin: Begin, patience: Patience, looks: Looks = NO_LOOKS, budgets: Budgets | None = None,
+        note_able: bool = False,
+    ) -> None:  # fmt: skip
         self._begin = begin
+        self._patience = patience
         self._budgets = budgets or Budgets()
         self._note_able = note_able
         self.order = HappensBefore((), looks)
         self._scheduled: list[int] = []
         self._initial: Any = None
-        self._forced: set[int] = set()
+        self._in_vain: dict[int, int] = {}
 
     def make(self, errand: Errand) -> Journey:
         """Make one run. Raises CannotDo when the code under test is not deterministic, or not supported, or stuck."""
@@ -77,7 +79,6 @@ class _Run:
         self._walker = walker
         self._order = walker.order
         self._world_size = engine.world_size
-        self._forced = walker._forced
         self._interleaved = False
         self._redundant = False
         self._able_before: list[tuple[tuple[int, ...], bool]] = []
@@ -86,7 +87,7 @@ class _Run:
             self._order.take_back(walker._scheduled[known])
         self._known = known
         self._scheduled = walker._scheduled = walker._scheduled[:known]
-        self._forced = walker._forced = {position for position in walker._forced if position < len(self._order)}
+        self._in_vain = walker._in_vain = {p: steps for p, steps in walker._in_vain.items() if p < len(self._order)}
 
     def journey(self) -> Journey:
         engine, errand = self._engine, self._errand
@@ -96,10 +97,11 @@ class _Run:
         engine.start()
         if not self._scheduled:
             self._walker._initial = engine.initial
-            self._add_all(None)
-        for number in range(len(self._scheduled)):
+            self._add(0, None)
+        for number, position in enumerate(self._scheduled):
             self._check(number)
-            engine.grant(errand.tasks[number])
+            for _ in range(1 + self._in_vain.get(position, 0)):
+                engine.grant(errand.tasks[number])
         engine.record_effects = True
         asleep = errand.sleepers
         sleepers: list[Sleepers] = []
@@ -123,14 +125,12 @@ class _Run:
                 return f"operations: {limit} were carried out and the ranks had not ended"
             if len(engine.ready) > 1:
                 self._interleaved = True
-            able = self._able(last, asleep)
+            able = self._able(last, asleep) or self._giving_up()
             if not able:
-                able = [task for task in engine.ready if type(engine.pending[task]) is Sleep]
-                if not able:
+                polling = [task % self._world_size for task in engine.ready if type(engine.pending[task]) is Sleep]
+                if not polling:
                     return None
-                if len(self._forced) > IDLE_LIMIT:
-                    ranks = sorted(task % self._world_size for task in able)
-                    return f"polling: nobody else can go on, and ranks {ranks} sleep and look again without end"
+                return f"polling: nobody else can go on, and ranks {sorted(polling)} sleep and look again without end"
             awake = [task for task in able if task not in asleep] if asleep else able
             if not awake:
                 self._redundant = True
@@ -146,13 +146,16 @@ class _Run:
     def _note_able(self) -> None:
         if self._walker._note_able:
             pending = self._engine.pending
-            able = tuple(task for task in self._engine.ready if self._can_go_on(task, pending[task]))
-            met = False
+            waiting = [task for task in self._engine.ready if not self._can_go_on(task, pending[task])]
+            giving_up = self._giving_up()
+            able = tuple(task for task in self._engine.ready if task not in waiting or task in giving_up)
+            gave_way = False
             if self._scheduled:
                 last = self._scheduled[-1]
                 task = self._order.steps[last].task
-                met = any(step.task == task for step in self._order.steps[last + 1 :])
-            self._able_before.append((able, met))
+                since = self._order.steps[last + 1 + self._in_vain.get(last, 0) :]
+                gave_way = task in waiting or any(step.task == task for step in since)
+            self._able_before.append((able, gave_way))
 
     def _able(self, last: int, asleep: Sleepers) -> Sequence[int]:
         """The tasks that can go on: not those that wait for a lock, or for a change of what they poll."""
@@ -169,6 +172,23 @@ class _Run:
             return poll is None or poll.sees_change(self._order)
         return True
 
+    def _giving_up(self) -> list[int]:
+        """The tasks that look in vain, but would give up if they were let go on alone."""
+        pending, found = self._engine.pending, []
+        for task in self._engine.ready:
+            if type(pending[task]) is Sleep:
+                in_vain = self._looking_in_vain(task)
+                if in_vain is not None and in_vain.gives_up:
+                    found.append(task)
+        return found
+
+    def _looking_in_vain(self, task: int) -> InVain | None:
+        """What a task does that is about to sleep, and to look again though nothing has changed; else None."""
+        poll = poll_of(self._order, task)
+        if poll is None or poll.sees_change(self._order):
+            return None
+        return self._walker._patience.of(self._order, poll, lambda: self._grants)
+
     def _waits(self, task: int, operation: Lock) -> bool:
         if operation.how & fcntl.LOCK_NB or not self._filesystem.would_wait(task % self._world_size, operation):
             return False
@@ -184,28 +204,38 @@ class _Run:
         return True
 
     def _grant(self, task: int) -> Touched:
-        poll: Poll | None = None
-        if type(self._engine.pending[task]) is Sleep:
+        engine, first = self._engine, len(self._engine.steps)
+        poll, in_vain = None, None
+        if type(engine.pending[task]) is Sleep:
             poll = poll_of(self._order, task)
-            if poll is not None and not poll.sees_change(self._order):
-                self._forced.add(len(self._engine.steps))
-        self._scheduled.append(len(self._engine.steps))
-        self._engine.grant(task)
-        position = self._scheduled[-1]
-        self._add_all(poll)
-        return self._order.touched[position]
+            in_vain = self._looking_in_vain(task)
+        further = in_vain.steps - 1 if in_vain is not None else 0
+        engine.grant(task)
+        for _ in range(further):
+            engine.grant(task)
+        self._scheduled.append(first)
+        if in_vain is not None:
+            self._in_vain[first] = further
+        step = engine.steps[first]
+        assert step.effects is not None
+        known = None
+        if poll is not None:
+            known = poll.reads | touched(step.effects.accesses, self._order.looks.times)
+        if in_vain is not None and known is not None:
+            known |= touched(in_vain.accesses, self._order.looks.times)
+            step.effects.local += [(step.rank, operation) for operation in in_vain.rest]
+        self._add(1 + further, known)
+        return self._order.touched[first]
 
-    def _add_all(self, poll: Poll | None) -> None:
-        """Add the new steps to the order; the first of them is the one that was granted."""
+    def _add(self, granted: int, known: Touched | None) -> None:
+        """Add the new steps to the order. So many of them were granted: the first, and those that belong to it."""
         order, steps = self._order, self._engine.steps
         first = len(order)
-        granted = bool(self._scheduled) and self._scheduled[-1] == first
         for position in range(first, len(steps)):
             step = steps[position]
-            if granted and position == first:
-                after_all = position in self._forced
-                known = None if poll is None or after_all else _united(poll.reads, step.effects, order.looks)
-                order.add(step, known, after_all)
+            if position < first + granted:
+                order.add(step, known)
+                known = _NOTHING
                 continue
             order.add(step)
             if order.touched[position].things:
@@ -213,6 +243,12 @@ class _Run:
                     f"rank {step.rank} lets go of a lock, or looks for the end of a file, right after a collective; "
                     "exhaustive search cannot order that: let it do an operation in between"
                 )
+
+    @property
+    def _grants(self) -> list[int]:
+        """Whom the engine has let go on so far."""
+        steps, in_vain = self._order.steps, self._in_vain
+        return [steps[p].task for p in self._scheduled for _ in range(1 + in_vain.get(p, 0))]
 
     def _check(self, number: int) -> None:
         """Raise CannotDo when the schedule cannot be followed: the code under test is not deterministic then."""
@@ -233,7 +269,7 @@ class _Run:
         journey.sleepers = sleepers
         journey.able = self._able_before
         journey.redundant = self._redundant
-        journey.forced = self._forced
+        journey.in_vain = self._in_vain
         journey.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
         looks = (access for _, inode, facet in engine.looks for access in looked_at(inode, facet))
         journey.looks = Looks(times_of(thing for thing, _ in looks), frozenset(engine.late_looks))
@@ -263,11 +299,6 @@ class _Run:
         mode = Mode.UPDATE if operation.how & fcntl.LOCK_SH else Mode.WRITE
         wanted = dict.fromkeys(touched(accesses).things, mode)
         return Held(task, task % self._world_size, operation, Touched(wanted))
-
-
-def _united(reads: Touched, effects: Any, looks: Looks) -> Touched:
-    own = touched(effects.accesses, looks.times)
-    return Touched({**reads.things, **own.things}, own.stamped)
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:

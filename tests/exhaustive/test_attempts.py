@@ -24,7 +24,9 @@ def second_attempt_races(rank: Rank) -> None:
     os.mkdir(again)
 
 
-@pytest.mark.parametrize("invariants", [(), ("no-error",), (simulator.at_end(lambda world: None),)], ids=str)
+@pytest.mark.parametrize(
+    "invariants", [(), ("no-error",), (simulator.at_end(lambda world: None),)], ids=["all", "no-error", "at the end"]
+)
 def test_the_next_attempt_is_explored_whatever_is_judged(invariants: Sequence[Any]) -> None:
     assert simulator.certify(second_attempt_races, nodes=2, invariants=invariants).verdict == "certified"
     result = simulator.certify(second_attempt_races, nodes=2, invariants=invariants, restarts=1)
@@ -54,7 +56,7 @@ def makes_and_removes(rank: Rank) -> None:
     os.rmdir(rank.root / f"{rank.index}")
 
 
-@pytest.mark.parametrize("faults", [simulator.Faults(kills=1), simulator.Faults(node_kills=1)], ids=str)
+@pytest.mark.parametrize("faults", [simulator.Faults(kills=1), simulator.Faults(node_kills=1)], ids=["rank", "node"])
 def test_what_holds_at_the_end_is_judged_where_a_rank_dies(faults: simulator.Faults) -> None:
     invariants = [simulator.at_end(half_done)]
     assert simulator.certify(makes_and_removes, nodes=2, invariants=invariants).verdict == "certified"
