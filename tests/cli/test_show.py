@@ -75,11 +75,11 @@ def test_every_command_has_help_and_takes_json(ckptrace: Command, command: str) 
     assert "--json" in called.out
 
 
-def test_commands_that_are_not_there_yet_are_not_offered(ckptrace: Command) -> None:
+def test_every_command_that_is_offered_is_there(ckptrace: Command) -> None:
     called = ckptrace("--help")
     listed = {line.split()[0] for line in called.out.partition("Commands:")[2].splitlines() if line.startswith("  ")}
-    assert {"explore", "replay", "show", "strategies", "demo"} <= listed
-    assert listed & {"fuzz", "run", "compare", "ci", "races", "shapes", "gpu"} == set()
+    assert {"explore", "replay", "run", "show", "strategies", "demo"} <= listed
+    assert all(ckptrace(name, "--help").code == 0 for name in listed)
 
 
 def test_a_trace_file_may_be_read_by_whom_the_umask_says(ckptrace: Command) -> None:

@@ -77,6 +77,13 @@ def test_the_race_of_a_program_is_found_made_small_and_replayed(tmp_path: Path, 
         assert "FileNotFoundError" in failure.error
         assert "'tmp-checkpoint-1' -> 'checkpoint-1'" in failure.error
         assert len(failure.trace.choices()) == 1, "one switch is enough"
+        explanation = failure.explanation
+        events = failure.trace.attempts[0].events
+        first, second = events[explanation.first], events[explanation.second]
+        assert (first.kind, second.kind, first.rank) == ("stat", "rename", failure.rank), (
+            "it looked, and then it was gone"
+        )
+        assert explanation.flipped == "A run in which B comes before A passes."
         again = replay(failure.trace, strict=True)
         assert again.failure is not None
         assert again.failure.error == failure.error

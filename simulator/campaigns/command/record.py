@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from simulator.campaigns.command.experiment import CommandExperiment
+from simulator.campaigns.command.explaining import explain
+from simulator.campaigns.explaining import Explanation
 from simulator.campaigns.minimise import cost_of
 from simulator.campaigns.result import Failure
 from simulator.engines.canonical import event_of
@@ -23,12 +25,14 @@ def failure_of(experiment: CommandExperiment, failing: Run, schedule: int) -> Fa
     smallest = minimised(experiment, failing)
     violation = smallest.violation
     assert violation is not None, "a smaller run fails as the larger one did"
+    explanation = explain(experiment, smallest)
     return Failure(
         violation.invariant,
         violation.rank,
         violation.message,
         violation.signature,
-        trace_of(experiment, smallest),
+        trace_of(experiment, smallest, explanation),
+        explanation=explanation,
         schedule=schedule,
     )
 
@@ -54,7 +58,7 @@ def minimised(experiment: CommandExperiment, failing: Run, most: int = _MOST_RUN
     return best
 
 
-def trace_of(experiment: CommandExperiment, run: Run) -> Trace:
+def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation | None = None) -> Trace:
     """The trace of a run. Names that are random in the program are so here, too, unless they say what they are."""
     attempts = [
         AttemptTrace(
@@ -74,6 +78,7 @@ def trace_of(experiment: CommandExperiment, run: Run) -> Trace:
         verdict=None
         if violation is None
         else Verdict(violation.invariant, violation.message, violation.rank, violation.signature),
+        explanation=None if explanation is None else explanation.table(),
         versions=software_versions(),
     )
 
