@@ -7,6 +7,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from simulator.interposition.system_calls import signatures
+
+_SLEEPS = [
+    [str(number)] for number, signature in signatures().items() if signature.name in ("nanosleep", "clock_nanosleep")
+]
+
 
 class Thread(msgspec.Struct, frozen=True):
     """A moment of a thread: ``state`` is the kernel's letter, ``switches`` how often it has left a processor.
@@ -31,6 +37,12 @@ def thread_at(process: int, thread: int) -> Thread | None:
     state = text[text.index("\nState:") + 7 :].lstrip()[0]
     counts = text[text.index("\nvoluntary_ctxt_switches:") :].split()
     return Thread(state, (int(counts[1]), int(counts[3])))
+
+
+def sleeps_for_a_time(thread: int) -> bool:
+    """Whether the thread is in nanosleep(2) or clock_nanosleep(2)."""
+    number = (_read(f"/proc/{thread}/syscall") or "").split(maxsplit=1)[:1]
+    return number in _SLEEPS
 
 
 def threads_of(process: int) -> list[int]:

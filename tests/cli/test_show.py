@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_every_command_has_help_and_takes_json(ckptrace: Command, command: str) 
 
 def test_every_command_that_is_offered_is_there(ckptrace: Command) -> None:
     called = ckptrace("--help")
-    listed = {line.split()[0] for line in called.out.partition("Commands:")[2].splitlines() if line.startswith("  ")}
+    listed = set(re.findall(r"^  (\w+) {2,}\w", called.out.partition("Commands:")[2], re.MULTILINE))
     assert {"explore", "replay", "run", "show", "strategies", "demo"} <= listed
     assert all(ckptrace(name, "--help").code == 0 for name in listed)
 

@@ -14,7 +14,7 @@ import msgspec
 from simulator.errors import CannotDo
 from simulator.interposition.listener import Held, Listener
 from simulator.interposition.system_calls import Signature
-from simulator.interposition.threads import Thread, descendants, thread_at, threads_of
+from simulator.interposition.threads import Thread, descendants, sleeps_for_a_time, thread_at, threads_of
 from simulator.interposition.watching import Watched
 
 _MOST_KEPT = 8_000
@@ -71,7 +71,8 @@ class RankProcess:
     def moves(self) -> tuple[bool, dict[int, Thread]]:
         """Whether a thread of it that is not held may be running; and the threads that are not, as they are now.
 
-        A thread that has not run since everything was quiet last is quiet still.
+        A main thread in a sleep that ends by itself is about to run. One of the others may well sleep and look again
+        forever, which nothing depends on.
         """
         asleep: dict[int, Thread] = {}
         moving = False
@@ -83,7 +84,7 @@ class RankProcess:
                 if now is None:
                     continue
                 asleep[thread] = now
-                moving = moving or not now.sleeps
+                moving = moving or not now.sleeps or (thread == self.process and sleeps_for_a_time(thread))
         return moving, asleep
 
     def is_quiet_since(self, asleep: dict[int, Thread]) -> bool:
