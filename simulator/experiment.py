@@ -199,6 +199,7 @@ class Experiment:
         plan: Tape | None = None,
         *,
         detail: bool = False,
+        effects: bool = False,
         judge_by: Callable[[Filesystem], Any] | None = None,
         restarts: int | None = None,
         first_attempt: int = 0,
@@ -206,7 +207,8 @@ class Experiment:
     ) -> Run:
         """One run on the model in this process. The boundary must be installed.
 
-        ``restarts`` overrides the scenario's; ``first_attempt`` is the number that the ranks see in the first one.
+        ``detail`` records source lines, ``effects`` what each step touched. ``restarts`` overrides the scenario's;
+        ``first_attempt`` is the number that the ranks see in the first one.
         ``draw`` answers where the file system has a choice.
         """
         filesystem = self.filesystem()
@@ -215,7 +217,9 @@ class Experiment:
         def factory(filesystem: Filesystem, conditions: Conditions) -> Engine:
             if first_attempt:
                 conditions = msgspec.structs.replace(conditions, attempt=conditions.attempt + first_attempt)
-            return self.engine(filesystem, conditions, detail=detail)
+            engine = self.engine(filesystem, conditions, detail=detail)
+            engine.record_effects = effects
+            return engine
 
         return execute(
             filesystem,

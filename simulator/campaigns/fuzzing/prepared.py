@@ -1,0 +1,55 @@
+"""A scenario made ready in a process that makes its runs: prepared once, for all batches that this process gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from random import Random
+
+import msgspec
+
+from simulator.campaigns.determinism import undisturbed_run
+from simulator.campaigns.fuzzing.identity import Identities
+from simulator.campaigns.fuzzing.proposal import SAMPLERS, Proposal
+from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.sampling import rank_lengths
+from simulator.experiment import Experiment
+from simulator.run import Run, Scheduler
+from simulator.scenario import Scenario
+
+_KEPT = 8
+"""So many scenarios are kept ready in a process."""
+
+
+class Prepared:
+    """The experiment of a scenario, and what its schedulers need to know of an undisturbed run.
+
+    The boundary must be installed. Raises CannotDo where the code under test is not deterministic.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.experiment = Experiment(scenario)
+        self.guided = hasattr(self.experiment.filesystem(), "accesses")
+        """Whether the file system tells what operations touch; else nothing is known of conflicts."""
+        self.identities = Identities()
+        undisturbed = undisturbed_run(self.experiment)
+        self.lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
+        self.samplers: dict[str, Callable[[Random], Scheduler]] = {}
+        for name in SAMPLERS:
+            [self.samplers[name]] = scheduler_factories(name, undisturbed.attempts[0].steps)
+
+    def run(self, proposal: Proposal) -> Run:
+        """Make a proposed run."""
+        random = Random(proposal.seed)
+        plan = sampled_faults(self.experiment.scenario, self.lengths, random) if proposal.draws else proposal.faults()
+        return self.experiment.run(proposal.scheduler(self.samplers, random), plan, effects=self.guided)
+
+
+def prepared(scenario: Scenario, session: str) -> Prepared:
+    """The scenario made ready, remembered for a session: the next one imports the code under test anew."""
+    return _prepared(msgspec.json.encode(scenario), session)
+
+
+@lru_cache(maxsize=_KEPT)
+def _prepared(encoded: bytes, session: str) -> Prepared:
+    return Prepared(msgspec.json.decode(encoded, type=Scenario))
