@@ -18,10 +18,12 @@ from simulator.engines.interface import Engine, Program
 from simulator.engines.programs import RankPrograms
 from simulator.errors import CannotDo, UsageError
 from simulator.filesystems import Filesystem
-from simulator.filesystems.profiles import by_profile
+from simulator.filesystems.durability import durable_of, persistence_named, with_disk
+from simulator.filesystems.profiles import by_profile, server_of
 from simulator.invariants import Judge
-from simulator.invariants.judge import Check, Verdicts
+from simulator.invariants.judge import OF_A_RESTART, Check, Verdicts, name_of
 from simulator.invariants.learning import Learner
+from simulator.invariants.outages import DiskVerdicts, OutageJudge, Outlook
 from simulator.invariants.plain import FunctionProbe, written
 from simulator.invariants.restart import StrategyProbe
 from simulator.invariants.violation import NAMES
@@ -34,6 +36,9 @@ from simulator.workload import BoundWorkload
 
 ROOT = "/dev/null/ckptrace"
 """Where the simulated file system appears: a path that cannot exist on the real disk, so that an escape fails there."""
+
+_DISKS_OF_AN_INSTANT = 64
+"""So many of the disks that a power loss could leave at an instant are judged at most where schedules are sampled."""
 
 
 class Experiment:
@@ -78,15 +83,25 @@ class Experiment:
         else:
             raise UsageError("scenario: it names neither a strategy nor a program")
         self.verdicts = Verdicts(self.probe) if self.probe is not None else None
+        judged = scenario.invariants
+        wanted = judged is None or not OF_A_RESTART.isdisjoint(judged)
+        self._disk_verdicts = DiskVerdicts(self.probe if wanted else None)
+        choice = scenario.filesystem
+        if choice.persistence is not None or choice.persistence_options:
+            persistence_named(choice.durability, choice.persistence_options)
         self._rehearsed = False
         bounds = getattr(self.filesystem(), "bounds", {})
         self.has_choices = any(bound != 0 for bound in bounds.values())
 
     def filesystem(self) -> Filesystem:
         """An empty file system of the scenario's profile."""
-        choice, cluster = self.scenario.filesystem, self.scenario.cluster
+        choice = self.scenario.filesystem
+        cluster = self.scenario.cluster
+        server = None
+        if self.scenario.faults.power_losses:
+            server = with_disk(by_profile(server_of(choice.profile)), choice, cluster.ranks_per_node)
         filesystem: Filesystem = by_profile(
-            choice.profile, choice.options, nodes=cluster.nodes, ranks_per_node=cluster.ranks_per_node
+            choice.profile, choice.options, nodes=cluster.nodes, ranks_per_node=cluster.ranks_per_node, server=server
         )
         return filesystem
 
@@ -114,7 +129,28 @@ class Experiment:
             judged=self.scenario.invariants,
             instants=self.scenario.faults.job_death,
             when=when,
+            outages=self._outages(filesystem),
         )
+
+    def _outages(self, filesystem: Filesystem) -> OutageJudge | None:
+        """What judges each instant as if the power failed there, if it may."""
+        durable = durable_of(filesystem)
+        if durable is None:
+            return None
+        scenario = self.scenario
+        return OutageJudge(
+            durable,
+            self.outlook(_DISKS_OF_AN_INSTANT),
+            scenario.invariants,
+            self.bound.best if self.bound is not None else None,
+            scenario.faults.power_losses,
+        )
+
+    def outlook(self, bound: int | None) -> Outlook:
+        """What a power loss could leave, as far as anybody can tell the difference; so many disks at most."""
+        judged = self.scenario.invariants
+        checks = [check for check in self.checks if judged is None or name_of(check) in judged]
+        return Outlook(self._disk_verdicts, checks, bound)
 
     def rehearse(self, scheduler: Scheduler) -> None:
         """Once, a run by an empty tape's scheduler that nobody judges. The boundary must be installed.
@@ -179,10 +215,13 @@ class Experiment:
         parts = []
         if self.verdicts is not None and faults.job_death:
             parts.append("job death at every instant")
-        for field, text in (("kills", "rank kill"), ("node_kills", "node kill")):
+        for field, text in (("kills", "rank kill"), ("node_kills", "node kill"), ("node_hangs", "hanging node")):
             count = getattr(faults, field)
             if count:
                 parts.append(f"{count} {text}{'s' if count > 1 else ''}")
+        if faults.power_losses:
+            losses = f"{faults.power_losses} power loss{'es' if faults.power_losses > 1 else ''}"
+            parts.append(f"{losses} ({self.scenario.filesystem.durability})")
         if faults.errors:
             parts.append(f"{len(faults.errors)} error rule{'s' if len(faults.errors) > 1 else ''}")
         if faults.slow_ranks:

@@ -14,8 +14,9 @@ from simulator.costs import Usage
 from simulator.engines.answers import Answers, Draw
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Ending, Engine, Saved, Step
+from simulator.engines.strikes import Strikes
 from simulator.engines.watchdog import Stuck, watchdog
-from simulator.faults import ErrorRule, Faults
+from simulator.faults import Faults
 from simulator.filesystems import Filesystem
 from simulator.invariants import Violation
 from simulator.operations import Operation
@@ -128,59 +129,6 @@ class Run(msgspec.Struct):
         return sum(len(attempt.steps) for attempt in self.attempts)
 
 
-class _Strikes:
-    """The faults of one attempt, as the plan (a tape) says; asked by the engine before each operation."""
-
-    def __init__(
-        self,
-        plan: Mapping[Address, int],
-        attempt: int,
-        engine: Engine,
-        rules: Sequence[ErrorRule],
-        ranks_per_node: int,
-        record: dict[Address, int],
-    ) -> None:
-        self._plan = plan
-        self._attempt = attempt
-        self._engine = engine
-        self._rules = rules
-        self._ranks_per_node = ranks_per_node
-        self._record = record
-        self._matched: dict[tuple[int, int], int] = {}
-        self.killed = False
-        self.struck: list[tuple[int, str]] = []
-
-    def __call__(self, task: int, n: int, operation: Operation) -> OSError | None:
-        engine = self._engine
-        rank = task % engine.world_size
-        address = (self._attempt, "kill", task, n)
-        value = self._plan.get(address, 0)
-        if value:
-            self._record[address] = value
-            self.killed = True
-            first = rank - rank % self._ranks_per_node
-            victims = range(first, first + self._ranks_per_node) if value == 2 else (rank,)
-            for victim in victims:
-                engine.kill(victim)
-            self.struck.append(
-                (
-                    len(engine.steps),
-                    f"node {rank // self._ranks_per_node} dies" if value == 2 else f"rank {rank} is killed",
-                )
-            )
-            return None
-        for number, rule in enumerate(self._rules):
-            if rule.matches(operation):
-                count = self._matched.get((number, rank), 0)
-                self._matched[number, rank] = count + 1
-                address = (self._attempt, f"error{number}", rank, count)
-                if self._plan.get(address, 0):
-                    self._record[address] = 1
-                    self.struck.append((len(engine.steps), f"rank {rank}: {rule.operation} fails with {rule.errno}"))
-                    return OSError(rule.number(), rule.errno)
-        return None
-
-
 EngineFactory = Callable[[Filesystem, Conditions], Engine]
 """Makes the engine of one attempt."""
 
@@ -224,9 +172,8 @@ def execute(
                     conditions,
                     scheduler,
                     judge,
+                    Strikes(planned, attempt, engine, faults.errors, ranks_per_node, choices, filesystem),
                     planned,
-                    faults.errors,
-                    ranks_per_node,
                     budgets,
                     deadline,
                     choices,
@@ -274,16 +221,14 @@ def _attempt(
     conditions: Conditions,
     scheduler: Scheduler,
     judge: Judge | None,
+    strikes: Strikes,
     planned: Mapping[Address, int],
-    rules: Sequence[ErrorRule],
-    ranks_per_node: int,
     budgets: Budgets,
     deadline: float,
     choices: dict[Address, int],
 ) -> None:
     attempt = conditions.attempt
-    strikes = _Strikes(planned, attempt, engine, rules, ranks_per_node, choices)
-    if rules or any(address[0] == attempt and address[1] == "kill" for address in planned):
+    if strikes.is_wanted:
         engine.strike = strikes
     scheduler.begin(attempt)
     if judge is not None:
@@ -293,6 +238,7 @@ def _attempt(
     reviewed = min(_REVIEWED_AFTER, budgets.operations)
     try:
         engine.start()
+        strikes.after(last)
         violation = judge.observe(engine) if judge is not None else None
         while ready and violation is None:
             if strikes.killed:
@@ -311,6 +257,7 @@ def _attempt(
             interleaved = interleaved or len(ready) > 1
             engine.grant(task)
             last = task
+            strikes.after(task)
             if judge is not None:
                 if strikes.killed:
                     judge.excused = True
@@ -324,6 +271,8 @@ def _attempt(
         if violation is None and run.incomplete is None and judge is not None:
             judge.excused = judge.excused or died
             violation = judge.finish(engine, died=died)
+        if violation is not None and violation.outage is not None:
+            strikes.add(last, violation.outage)
         run.violation = violation
     finally:
         run.interleaved = run.interleaved or interleaved

@@ -10,6 +10,10 @@ Kinds:
 ``schedule``  after the n-th step of this task, task ``value - 1`` goes on instead of the default (the same task if it
               can go on, else the next ready one in cyclic order). Address (-1, 0) is the choice of who starts.
 ``kill``      1: the rank dies instead of doing its n-th operation. 2: so do all ranks of its node.
+``hang``      1: all ranks of the rank's node stop instead of doing its n-th operation, and do not die.
+``power``     1: the power fails right after the n-th operation of the task (-1: before any), and takes what ``lost``
+              says. A larger value stands for a random draw of what it takes, which is recorded as ``lost``.
+``lost``      1: the n-th micro-operation of the rank since the disk was found was not durable when the power failed.
 ``end``       how many further steps the launcher lets the survivors of a kill make (rank -1, attempt).
 ``error``     k: the n-th operation of the rank fails by the k-th error rule of the fault budget.
 ``slow``      1: the rank's operations take longer, by the factor of the fault budget (n is 0).

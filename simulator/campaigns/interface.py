@@ -26,6 +26,7 @@ def experiment_of(
     nodes: int | None = None,
     ranks_per_node: int | None = None,
     filesystem: str = "shared",
+    persistence: str | None = None,
     faults: Faults | None = None,
     restarts: int = 0,
     pick: Callable[[Path], Path | None] | None = None,
@@ -50,7 +51,7 @@ def experiment_of(
             cluster=Cluster(2 if nodes is None else nodes, 1 if ranks_per_node is None else ranks_per_node),
             strategy=StrategyChoice(strategy[0]),
             invariants=names,
-            filesystem=FilesystemChoice(filesystem),
+            filesystem=FilesystemChoice(filesystem, persistence),
             faults=faults or Faults(),
             restarts=restarts,
         )
@@ -65,7 +66,7 @@ def experiment_of(
         cluster = Cluster(len(each) // max(1, per_node) if nodes is None else nodes, per_node)
     scenario = Scenario(
         cluster=cluster,
-        filesystem=FilesystemChoice(filesystem),
+        filesystem=FilesystemChoice(filesystem, persistence),
         faults=faults or Faults(),
         restarts=restarts,
         program=reference_of(programs),
@@ -81,6 +82,7 @@ def explore(
     nodes: int | None = None,
     ranks_per_node: int | None = None,
     filesystem: str = "shared",
+    persistence: str | None = None,
     scheduler: str = "mixed",
     schedules: int = 1000,
     seed: int = 0,
@@ -108,6 +110,7 @@ def explore(
         nodes=nodes,
         ranks_per_node=ranks_per_node,
         filesystem=filesystem,
+        persistence=persistence,
         faults=faults,
         restarts=restarts,
         pick=pick,

@@ -17,7 +17,7 @@ from simulator.schedulers.random_walk import RandomWalk
 from simulator.schedulers.surw import SelectivelyUniformWalk, profile_of
 from simulator.tape import Address, Tape
 
-_DRAWN = ("kills", "node_kills", "errors", "slow_ranks", "clock_skew", "clock_drift")
+_DRAWN = ("kills", "node_kills", "node_hangs", "power_losses", "errors", "slow_ranks", "clock_skew", "clock_drift")
 """The fields of the budget that are drawn for each run."""
 
 SchedulerFactory = Callable[[Random], Scheduler]
@@ -57,8 +57,10 @@ def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -
     """Draw the faults of one run from the budget; None when the budget is empty.
 
     Each kill strikes one rank at one of its operations, uniformly over those of an undisturbed run and a few more, in
-    a random attempt that has a successor where there is one. A slow rank is slow in every attempt, and so is a node's
-    clock wrong. One run in eight gets no fault, so that a campaign with a budget also covers undisturbed jobs.
+    a random attempt that has a successor where there is one; so does a power loss, which takes at random, but where
+    there is no successor none is drawn, since every instant is judged as if the power failed there. A slow rank is slow
+    in every attempt, and so is a node's clock wrong. One run in eight gets no fault, so that a campaign with a budget
+    also covers undisturbed jobs.
     """
     faults = scenario.faults
     if not any(getattr(faults, kind) for kind in _DRAWN) or random.random() < 0.125:
@@ -66,13 +68,28 @@ def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -
     choices: dict[Address, int] = {}
     world_size = scenario.cluster.world_size
     attempts = max(1, scenario.restarts)
-    for value, count in ((1, faults.kills), (2, faults.node_kills)):
+    for kind, value, count in (
+        ("kill", 1, faults.kills),
+        ("kill", 2, faults.node_kills),
+        ("hang", 1, faults.node_hangs),
+    ):
         for _ in range(count):
             rank = random.randrange(world_size)
             attempt = random.randrange(attempts)
-            choices[attempt, "kill", rank, random.randrange(lengths[rank] + 2)] = value
+            choices[attempt, kind, rank, random.randrange(lengths[rank] + 2)] = value
             choices[attempt, "end", -1, 0] = random.choice((0, 1, random.randrange(1 + sum(lengths))))
+    for _ in range(min(faults.power_losses, scenario.restarts)):
+        rank = random.randrange(world_size)
+        choices[random.randrange(attempts), "power", rank, random.randrange(lengths[rank] + 2)] = random.randrange(
+            2, 1 << 32
+        )
     for number, rule in enumerate(faults.errors):
+        if rule.probability is not None:
+            places = [(rank, n) for rank in range(world_size) for n in range(lengths[rank] + 1)]
+            struck = [place for place in places if random.random() < rule.probability]
+            for rank, n in random.sample(struck, min(rule.count, len(struck))):
+                choices[random.randrange(attempts), f"error{number}", rank, n] = 1
+            continue
         for _ in range(rule.count):
             rank = random.randrange(world_size)
             choices[random.randrange(attempts), f"error{number}", rank, random.randrange(lengths[rank] + 1)] = 1

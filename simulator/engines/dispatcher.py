@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
+from errno import EINTR
 from typing import Any
 
 from simulator.boundary.printing import Output
 from simulator.clock import Clock
 from simulator.engines.charging import Charging
 from simulator.engines.collectives import Meetings, Mismatch, Release
-from simulator.engines.interface import Effects, Ending, Saved, Step, Strike, default_task
+from simulator.engines.interface import Effects, Ending, Instead, Saved, Step, Strike, default_task
 from simulator.engines.process import SimulatedProcess
 from simulator.engines.tasks import Executor, ProcessDied, Task, waits_for
 from simulator.errors import CannotDo, UsageError
@@ -30,6 +31,7 @@ from simulator.operations import (
     Sleep,
     looked_at,
     memory,
+    tries_again,
 )
 
 _TICK = 1_000
@@ -45,10 +47,10 @@ class Dispatcher:
     """
 
     __slots__ = (
-        "_clock", "_executor", "_fatal", "_locked", "_lockers", "_meetings", "_processes", "_released", "_runnable",
-        "_running", "_tasks", "_waiting", "attempt", "charging", "endings", "failed", "filesystem", "initial",
-        "late_looks", "looks", "mismatch", "output", "pending", "ready", "record_effects", "resumed", "saved", "saves",
-        "steps", "strike", "world_size",
+        "_clock", "_executor", "_fatal", "_hung", "_locked", "_lockers", "_meetings", "_processes", "_released",
+        "_runnable", "_running", "_tasks", "_waiting", "attempt", "charging", "endings", "failed", "filesystem",
+        "initial", "late_looks", "looks", "mismatch", "output", "pending", "ready", "record_effects", "resumed",
+        "saved", "saves", "steps", "strike", "world_size",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +88,7 @@ class Dispatcher:
         self._tasks: dict[int, Task] = {}
         self._meetings = Meetings()
         self._waiting: dict[int, Operation] = {}
+        self._hung: list[SimulatedProcess] = []
         self._locked: list[int] = []
         self._lockers: set[int] = set()
         self._released: dict[int, Release] = {}
@@ -123,24 +126,33 @@ class Dispatcher:
         clock, charging = self._clock, self.charging
         value: Any = None
         error: OSError | None = None
+        done: Operation | None = operation
+        late = 0
         if self.strike is not None and not actor.retried:
-            error = self.strike(task, actor.count, operation)
+            struck = self.strike(task, actor.count, operation)
             if process.dead:
                 actor.refused += 1  # The choice after this grant has an address of its own.
                 self._settle()
                 return
+            if isinstance(struck, Instead):
+                done, late = struck.operation, struck.late
+            elif struck is not None and not (struck.errno == EINTR and tries_again(operation)):
+                error, done = struck, None
         if self.record_effects:
             self._begin(actor)
-            actor.effects.injected = error is not None
+            actor.effects.injected = done is not operation
         kind = type(operation)
         if charging is not None:
             taken = charging.finish(actor)
         else:
             taken = _TICK if kind is not Sleep else max(0, int(operation.seconds * 1e9))  # type: ignore[attr-defined]
             clock.times[actor.clock] += taken
-        if error is None and kind is not Sleep:
+        if late:
+            taken += late
+            clock.advance(actor.clock, late)
+        if done is not None and kind is not Sleep:
             try:
-                value = self.filesystem.perform(process.number, operation, clock.change(actor.clock))
+                value = self.filesystem.perform(process.number, done, clock.change(actor.clock))
             except WouldBlock:
                 if charging is None:
                     clock.advance(actor.clock, -taken)
@@ -177,6 +189,17 @@ class Dispatcher:
         if process.dead or not alive:
             return
         self._bury(process, alive, Ending(rank, killed=True))
+
+    def hang(self, rank: int) -> None:
+        """The rank stops and does not die: nothing of it runs any more, and nothing of its is released."""
+        process = self._processes[rank]
+        if process.dead or all(task.finished for task in self._tasks_of(process)):
+            return
+        process.dead = True
+        self._hung.append(process)
+        for task in self._tasks_of(process):
+            if task.number in self.pending:
+                self._forget(task.number)
 
     def default(self, last: int) -> int:
         """Who goes next in an undisturbed run."""
@@ -221,6 +244,8 @@ class Dispatcher:
 
     def close(self) -> None:
         """End whatever still runs."""
+        for process in self._hung:
+            process.dead = False
         for rank in range(self.world_size):
             self.kill(rank)
         self._executor.close()

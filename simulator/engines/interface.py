@@ -19,8 +19,20 @@ if TYPE_CHECKING:
 Program = Callable[[Rank], Any]
 """The code of one rank."""
 
-Strike = Callable[[int, int, Operation], OSError | None]
-"""(task, n, operation): asked before the n-th operation of a task. May kill ranks; gives the error to fail with."""
+
+class Instead(msgspec.Struct, frozen=True, gc=False):
+    """What is carried out in place of an operation; with None nothing is, and the operation gives None.
+
+    It takes ``late`` nanoseconds longer than it would.
+    """
+
+    operation: Operation | None
+    late: int = 0
+
+
+Strike = Callable[[int, int, Operation], OSError | Instead | None]
+"""(task, n, operation): asked before the n-th operation of a task. May kill ranks, or let them hang; gives the error to
+fail with, or what is carried out instead."""
 
 
 class Effects(msgspec.Struct, gc=False):
@@ -30,7 +42,7 @@ class Effects(msgspec.Struct, gc=False):
     ``after`` are (task, n): the step cannot come before the n-th of that task, which started this one, met it in a
     collective, or was waited for. ``local`` are the operations of that code that are no scheduling points, with their
     ranks; ``saved`` and ``resumed`` what its ranks noted; ``finished`` the ranks whose main task ended, ``released``
-    those whose process did. ``injected``: the step failed by a fault and was not carried out.
+    those whose process did. ``injected``: the step was struck by a fault and not carried out as it stands.
     """
 
     accesses: list[Access] = []
@@ -133,6 +145,10 @@ class Engine(Protocol):
 
     def kill(self, rank: int) -> None:
         """The rank dies now, instead of doing what it was about to do; its descriptors close."""
+        ...
+
+    def hang(self, rank: int) -> None:
+        """The rank stops now and does not die: it keeps its descriptors and locks until the attempt ends."""
         ...
 
     def default(self, last: int) -> int:

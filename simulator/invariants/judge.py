@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from simulator.boundary.caller import CURRENT
 from simulator.engines.interface import Engine, Saved
+from simulator.engines.strikes import Outage
 from simulator.errors import CannotDo
 from simulator.filesystems import Filesystem
 from simulator.invariants.leak import leaked
@@ -53,6 +54,15 @@ class Verdicts:
         return seen
 
 
+class Outages(Protocol):
+    """Judges instants as if the power failed there. See ``outages.OutageJudge``."""
+
+    certain: int
+
+    def has_struck(self) -> bool: ...
+    def judge(self, world: World, promised: int) -> Violation | None: ...
+
+
 OF_A_RESTART = frozenset({"complete", "content", "progress", "keep", "agree", "no-hang"})
 """The invariants that a look at what a restart would do can find violated."""
 
@@ -62,7 +72,7 @@ class Judge:
 
     ``judged`` are the names of the invariants that count (None: all of them). With ``instants``, what a restart would
     find is judged after every step, as if the job died there; without, only when an attempt has ended. ``when`` picks
-    some of these instants, where looking is dear.
+    some of these instants, where looking is dear. With ``outages`` each is judged as if the power failed there, too.
 
     ``milestones`` are the instants (attempt, steps done) at which a restart would for the first time have resumed from
     a newer step than before: what judging ``keep`` at a later instant has to know.
@@ -81,7 +91,10 @@ class Judge:
         judged: Collection[str] | None = None,
         instants: bool = True,
         when: Callable[[Engine], bool] | None = None,
+        outages: Outages | None = None,
     ) -> None:
+        self._outages = outages
+        self._struck = False
         self._filesystem: Any = filesystem
         self._root = root
         self._nodes = nodes
@@ -107,12 +120,25 @@ class Judge:
     def begin(self) -> None:
         """A new attempt starts: nothing of it is excused by a fault yet."""
         self.excused = False
+        self._struck = False
         self._saves = _Saves(self._world_size)
         self._resumed = 0
         self._digest = -1
 
     def observe(self, engine: Engine) -> Violation | None:
         """Judge the instant after a step."""
+        outages = self._outages
+        if outages is None:
+            return self._observed(engine)
+        if outages.has_struck():
+            self._struck = True
+            self._restorable = outages.certain
+        violation = self._observed(engine)
+        if violation is not None or self._struck:
+            return after_outage(violation) if violation is not None and self._struck else violation
+        return outages.judge(self._world(engine), self._promised)
+
+    def _observed(self, engine: Engine) -> Violation | None:
         if not self.excused:
             if engine.failed and self._counts("no-error"):
                 rank = engine.failed[0]
@@ -149,6 +175,10 @@ class Judge:
 
     def finish(self, engine: Engine, *, died: bool) -> Violation | None:
         """Judge the end of an attempt: who hangs, what was left behind, and the user's final checks."""
+        violation = self._finished(engine, died=died)
+        return after_outage(violation) if violation is not None and self._struck else violation
+
+    def _finished(self, engine: Engine, *, died: bool) -> Violation | None:
         if not died and not self.excused:
             waiting = engine.waiting()
             if waiting and self._counts("no-hang"):
@@ -189,14 +219,16 @@ class Judge:
     def _user(self, checks: Sequence[Check], engine: Engine) -> Violation | None:
         if not checks:
             return None
-        returned = {r: e.value for r, e in engine.endings.items() if e.error is None and not e.killed}
         for check in checks:
             if self._counts(name_of(check)):
-                world = World(Path(self._root), self._world_size, engine.attempt, returned)
-                violation, _ = ask(check, world, self._filesystem)
+                violation, _ = ask(check, self._world(engine), self._filesystem)
                 if violation is not None:
                     return violation
         return None
+
+    def _world(self, engine: Engine) -> World:
+        returned = {r: e.value for r, e in engine.endings.items() if e.error is None and not e.killed}
+        return World(Path(self._root), self._world_size, engine.attempt, returned)
 
 
 class _Saves:
@@ -255,6 +287,12 @@ def wrong_with(seen: Seen, promised: int, restorable: int, best: int | None = No
     if best is not None and best <= promised and best not in seen.whole:
         return Violation("keep", f"checkpoint {best}, the best one, was deleted")
     return None
+
+
+def after_outage(violation: Violation, outage: Outage | None = None) -> Violation:
+    """The same violation as one of what a power loss has left. ``outage``: of one that nothing had planned."""
+    message = f"after a power loss, {violation.message}"
+    return Violation(violation.invariant, message, violation.rank, outage)
 
 
 def name_of(check: Check) -> str:

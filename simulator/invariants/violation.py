@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from simulator.engines.strikes import Outage
+
 NAMES = ("no-error", "no-hang", "complete", "content", "progress", "keep", "agree", "no-leak")
 """The built-in invariants, as they are named everywhere."""
 
@@ -20,12 +22,14 @@ _Check = TypeVar("_Check", bound=Callable[..., Any])
 class Violation(msgspec.Struct, frozen=True):
     """``message`` is for people; ``signature`` is the message without numbers and random names.
 
-    Two failures with the same signature are one finding: minimising keeps it, fuzzing counts it once.
+    Two failures with the same signature are one finding: minimising keeps it, fuzzing counts it once. ``outage`` is the
+    power loss that it rests on, where the instant was judged as if the power failed there.
     """
 
     invariant: str
     message: str
     rank: int | None = None
+    outage: Outage | None = None
 
     @property
     def signature(self) -> str:

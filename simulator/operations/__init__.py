@@ -52,6 +52,7 @@ from simulator.operations.vocabulary import (
     Write,
     paths_of,
     summarise,
+    tries_again,
 )
 
 __all__ = [
@@ -104,4 +105,5 @@ __all__ = [
     "name_in",
     "paths_of",
     "summarise",
+    "tries_again",
 ]

@@ -250,6 +250,13 @@ CHANGING: Final = frozenset({Write, Truncate, Mkdir, Rmdir, Unlink, Rename, Link
 """Operations that can change what a restart would see (an Open creates and truncates)."""
 
 
+def tries_again(operation: Operation) -> bool:
+    """Whether Python calls again by itself when a signal interrupts the call (PEP 475): nobody sees EINTR then."""
+    if isinstance(operation, Truncate | Stat | Chmod | Chown | Statvfs):
+        return not isinstance(operation.target, str)
+    return isinstance(operation, Open | Read | Write | Fsync | Lock)
+
+
 def paths_of(operation: Operation) -> tuple[str, ...]:
     """The paths that an operation names, in the order of the system call's arguments; empty for descriptor calls."""
     found = []

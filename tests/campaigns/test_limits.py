@@ -110,7 +110,7 @@ def test_polling_ends_when_what_it_waits_for_comes_whatever_the_scheduler(maker:
         ({"filesystem": "floppy"}, "floppy"),
         ({"restarts": -1}, "restarts"),
         ({"faults": simulator.Faults(kills=-1)}, "faults.kills"),
-        ({"faults": simulator.Faults(power_losses=1)}, "faults.power_losses"),
+        ({"faults": simulator.Faults(power_losses=-1)}, "faults.power_losses"),
         ({"faults": simulator.Faults(errors=(simulator.ErrorRule("write", "ENOSUCH"),))}, "ENOSUCH"),
         ({"faults": simulator.Faults(errors=(simulator.ErrorRule("wrte", "ENOSPC"),))}, "unknown operation 'wrte'"),
     ],

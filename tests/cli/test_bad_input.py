@@ -75,7 +75,7 @@ def test_what_is_wrong_is_named_in_one_line(ckptrace: Command, arguments: str, n
         ("clusters = 1", "clusters"),
         ("[cluster]\nnodes = 'two'\n[strategy]\nname = 'manifest'", "nodes"),
         ("[cluster]\nnodes = 0\n[strategy]\nname = 'manifest'", "cluster.nodes"),
-        ("[strategy]\nname = 'manifest'\n[faults]\npower_losses = 1", "faults.power_losses"),
+        ("[strategy]\nname = 'manifest'\n[faults]\npower_losses = -1", "faults.power_losses"),
         ("[strategy]\nname = 'manifest'\n[costs]\nprofile = 'nonsense'", "costs.profile"),
         ("[strategy]\nname = 'manifest'\n[budgets]\nwall_seconds = 0.0", "budgets.wall_seconds"),
         ("[strategy]\nname = 'manifest'\n[workload]\nstep_seconds = -1.0", "workload.step_seconds"),

@@ -6,10 +6,13 @@ is a state that a power loss can leave. Data that is still in a user-space buffe
 """
 
 from simulator.filesystems.durability.affected import Affected
+from simulator.filesystems.durability.choosing import durable_of, with_disk
+from simulator.filesystems.durability.drawing import drawn_losses
 from simulator.filesystems.durability.model import Change, DurableModel
 from simulator.filesystems.durability.ordering import Ordering
 from simulator.filesystems.durability.persistence import PROFILES, Persistence, persistence_named
 from simulator.filesystems.durability.states import Telling, downward_closed, generators
+from simulator.filesystems.durability.wording import losses_in_words
 
 __all__ = [
     "PROFILES",
@@ -20,6 +23,10 @@ __all__ = [
     "Persistence",
     "Telling",
     "downward_closed",
+    "drawn_losses",
+    "durable_of",
     "generators",
+    "losses_in_words",
     "persistence_named",
+    "with_disk",
 ]

@@ -125,24 +125,24 @@ class DurableModel:
     def mark(self) -> int:
         """See ``PosixModel.mark``; the log of what is not on the disk belongs to what is restored."""
         self._saved.append((len(self.records), self._unreported))
-        return self._model.mark()
+        return self._model.mark() - 1  # The first one is not the caller's.
 
     def rollback(self, mark: int) -> None:
         """See ``PosixModel.rollback``."""
-        self._model.rollback(mark)
-        length, self._unreported = self._saved[mark - 1]
+        self._model.rollback(mark + 1)
+        length, self._unreported = self._saved[mark]
         for record in self.records[length:]:
             if record.n >= 0:
                 self._numbers[record.rank] -= 1
         del self.records[length:]
-        del self._saved[mark - 1 :]
+        del self._saved[mark:]
         if self._ordering is not None and len(self._ordering.records) > length:
             self._ordering = None
 
     def forget(self, mark: int) -> None:
         """See ``PosixModel.forget``."""
-        self._model.forget(mark)
-        del self._saved[mark - 1 :]
+        self._model.forget(mark + 1)
+        del self._saved[mark:]
 
     # -- the disk -----------------------------------------------------------------------------------------------
 
@@ -167,18 +167,17 @@ class DurableModel:
             changes.append((records[index].time, what))
         return model_of(after(self._disk, self._births, changes), self.tree.created)
 
-    def lose_power(self, lost: Iterable[Change] = ()) -> list[Change]:
-        """The power fails: all processes end, and of what is not durable for certain, this is lost.
-
-        What needs something that is lost is lost too. Gives those of ``lost`` that could be.
-        """
-        wanted = set(lost)
+    def pending(self, changes: Iterable[Change]) -> int:
+        """Those of the micro-operations that a power loss may take now."""
+        wanted = set(changes)
         ordering = self.ordering()
-        found = [index for index in members(ordering.pending) if _change(ordering.records[index]) in wanted]
-        gone = ordering.dependent(sum(1 << index for index in found))
-        self._begin(self.state(ordering.all & ~gone))
+        return sum(1 << i for i in members(ordering.pending) if _change(ordering.records[i]) in wanted)
+
+    def lose_power(self, lost: int) -> None:
+        """The power fails: all processes end, these micro-operations are lost, and with them what needs them."""
+        ordering = self.ordering()
+        self._begin(self.state(ordering.all & ~ordering.dependent(lost)))
         self.outages += 1
-        return [_change(ordering.records[index]) for index in found]
 
     def changes(self, members_of: int) -> list[Change]:
         """The micro-operations of a set as they are addressed."""

@@ -61,7 +61,7 @@ def micro_operations(
         yield NameChange(tuple(entries))
     for inode, (mode, uid, gid, _, modified, _, _, content, *_) in observed.inodes.values():
         timed = isinstance(operation, Utime)
-        if inode.content is not content:
+        if inode.content is not content and (start is not None or size_of(inode.content) != size_of(content)):
             yield from _of_data(inode, content, operation, start)
         elif inode.entries is NO_ENTRIES:
             timed = timed or inode.modified != modified  # By a truncation to the size that the file had.
@@ -114,8 +114,7 @@ def _of_data(inode: Inode, old: Content, operation: Operation, start: int | None
     before, after = size_of(old), size_of(inode.content)
     number = inode.number
     if not isinstance(operation, Write) or start is None:
-        if after != before:
-            yield SizeChange(number, before, after)
+        yield SizeChange(number, before, after)
         return
     end = start + len(operation.data)
     size = before
