@@ -85,5 +85,5 @@ def test_a_root_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
 def test_file_systems_have_names() -> None:
     assert isinstance(by_profile("shared"), PosixModel)
     assert isinstance(by_profile("pyfakefs"), PyfakefsFilesystem)
-    with pytest.raises(UsageError, match="unknown profile 'ntfs'; known are .*local, .*nfs, .*pyfakefs, shared"):
+    with pytest.raises(UsageError, match=r"unknown profile 'ntfs'; known are .*local, .*nfs, .*pyfakefs, shared"):
         by_profile("ntfs")
