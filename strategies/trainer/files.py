@@ -8,6 +8,7 @@ and every directory is made by whoever needs it.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ def should_save(rank: StrategyRank, save_on_each_node: bool) -> bool:
 
 def save_model(rank: StrategyRank, state: State, directory: Path, saving: bool) -> None:
     """Write the model's files; ``saving`` is what ``should_save`` says of this rank."""
-    shards = [shard for shard in _files(rank, state, saving) if _phase(shard) == "model"]
+    shards = _by_phase(rank, state, saving)["model"]
     if shards or saving:
         os.makedirs(directory, exist_ok=True)
     _write(shards, directory)
@@ -38,18 +39,16 @@ def save_training_state(rank: StrategyRank, state: State, directory: Path, savin
     DeepSpeed has barriers of its own, one after a rank made the directory and one after ``latest`` was written: later
     than ``latest`` names the shards. What follows (random-number states, trainer state) has none.
     """
-    shards = _files(rank, state, saving)
-    partitioned = [shard for shard in shards if _phase(shard) == "deepspeed"]
-    if partitioned:
+    shards = _by_phase(rank, state, saving)
+    if shards["deepspeed"]:
         if rank.index == 0:
             os.makedirs(directory, exist_ok=True)
         rank.barrier()
-        _write(partitioned, directory)
+        _write(shards["deepspeed"], directory)
         rank.barrier()
-    rest = [shard for shard in shards if _phase(shard) == "rest"]
-    _write((shard for shard in rest if shard.role in ("optimizer", "scheduler")), directory)
+    _write(shards["optimizer"], directory)
     os.makedirs(directory, exist_ok=True)
-    _write((shard for shard in rest if shard.role not in ("optimizer", "scheduler")), directory)
+    _write(shards["rest"], directory)
 
 
 def load_files(rank: StrategyRank, checkpoint: Path) -> State:
@@ -77,16 +76,28 @@ def _place(shard: Shard) -> int:
     return _ORDER.index(shard.role) if shard.role in _ORDER else len(_ORDER)
 
 
+def _by_phase(rank: StrategyRank, state: State, saving: bool) -> defaultdict[str, list[Shard]]:
+    phases: defaultdict[str, list[Shard]] = defaultdict(list)
+    for shard in _files(rank, state, saving):
+        phases[_phase(shard)].append(shard)
+    return phases
+
+
 def _phase(shard: Shard) -> str:
-    """Who writes the file: ``save_model``, DeepSpeed (at least one a rank, below the step's directory), or Trainer."""
-    if shard.name.startswith(("global_step", "zero_to_")) or shard.role == "pointer":
+    """Who writes the file: ``save_model``, DeepSpeed (at least one a rank, below the step's directory), or Trainer.
+
+    Trainer writes optimizer and scheduler before it makes sure of the directory, and the rest after it.
+    """
+    if shard.role == "pointer" or shard.name.startswith(("global_step", "zero_to_")):
         return "deepspeed"
-    return "model" if shard.role in ("model", "config") else "rest"
+    if shard.role in ("model", "config"):
+        return "model"
+    return "optimizer" if shard.role in ("optimizer", "scheduler") else "rest"
 
 
 def _write(shards: Iterable[Shard], directory: Path) -> None:
     for shard in shards:
-        path = directory / shard.name
-        if path.parent != directory:
-            os.makedirs(path.parent, exist_ok=True)
+        path = os.path.join(directory, shard.name)
+        if "/" in shard.name:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
         shard.save(path)

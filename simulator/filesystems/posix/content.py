@@ -7,6 +7,7 @@ read alike, so they are alike here: a file of hundreds of gigabytes costs as muc
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
@@ -18,6 +19,9 @@ CHUNK: Final = 1 << 16
 """Size of a chunk, and the size up to which a content is plain bytes."""
 
 _ZEROS: Final = bytes(CHUNK)
+
+_SHORT: Final = 1 << 12
+"""Up to so many bytes of content are worth being kept beside their token."""
 
 
 class Sparse(msgspec.Struct, frozen=True, gc=False):
@@ -106,14 +110,23 @@ def read(content: Content, offset: int, size: int) -> bytes:
 
 def token(content: Content) -> bytes:
     """128 bits that are equal for equal contents, however they came about."""
-    if isinstance(content, bytes):
-        return blake2b(content, digest_size=16).digest()
+    if type(content) is bytes:
+        return _short_token(content) if len(content) <= _SHORT else _token(content)
+    assert isinstance(content, Sparse)
     digest = blake2b(struct.pack("<Q", content.size), digest_size=16, person=b"sparse")
     for number in sorted(content.chunks):
         chunk = content.chunks[number]
         digest.update(struct.pack("<QI", number, len(chunk)))
         digest.update(chunk)
     return digest.digest()
+
+
+def _token(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()
+
+
+_short_token = lru_cache(maxsize=1 << 10)(_token)
+"""Schedules of one program write the same few contents again and again."""
 
 
 def _chunks(content: Content) -> dict[int, bytes]:

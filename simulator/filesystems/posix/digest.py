@@ -28,7 +28,7 @@ _number = int.from_bytes
 class Summary:
     """What is known of a directory's entries: the hash of each, their sum, and the names that must be renewed.
 
-    ``whole`` is the digest of the tree below the directory, if it was asked for.
+    ``whole`` is the digest of the tree below the directory, if that is the root; while no name is stale it is right.
     """
 
     __slots__ = ("hashes", "stale", "total", "whole")
@@ -72,8 +72,6 @@ def digest_of(root: Inode) -> int:
     summary = root.summary
     if summary is None:
         summary = root.summary = Summary(root.entries)
-    elif summary.whole >= 0 and not summary.stale:
-        return summary.whole
     found = _stale_directories(root)
     while found:
         _sum_up(found.pop())
@@ -109,19 +107,19 @@ def _sum_up(directory: Inode) -> None:
         if inode is None:
             continue
         links = 0
+        below: bytes | str | int
         if inode.entries is not NO_ENTRIES:
             assert inode.summary is not None
-            below = inode.summary.total.to_bytes(16, "little")
+            below = inode.summary.total
         elif inode.text is not None:
-            below = inode.text.encode("utf-8", "surrogateescape")
+            below = inode.text
         else:
             if inode.token is None:
                 inode.token = token(inode.content)
             below = inode.token
         if inode.links > 1 and inode.entries is NO_ENTRIES:
             links = inode.links
-        head = _head(name, inode.mode, inode.uid, inode.gid, links)
-        hashes[name] = value = _number(blake2b(head + below, digest_size=16).digest(), "little")
+        hashes[name] = value = _entry_hash(name, inode.mode, inode.uid, inode.gid, links, below)
         total += value
     summary.total = total % _MODULUS
     summary.stale.clear()
@@ -130,9 +128,18 @@ def _sum_up(directory: Inode) -> None:
 @lru_cache(maxsize=1 << 8)
 def _own_hash(mode: int, uid: int, gid: int) -> int:
     """The hash of the root's own attributes: it has no name, so no entry's hash is over the same bytes."""
-    return _number(blake2b(_head("", mode, uid, gid, 0), digest_size=16).digest(), "little")
+    return _entry_hash("", mode, uid, gid, 0, b"")
 
 
-@lru_cache(maxsize=1 << 14)
-def _head(name: str, mode: int, uid: int, gid: int, links: int) -> bytes:
-    return name.encode("utf-8", "surrogateescape") + b"\0" + _pack(mode, uid, gid, links)
+@lru_cache(maxsize=1 << 15)
+def _entry_hash(name: str, mode: int, uid: int, gid: int, links: int, below: bytes | str | int) -> int:
+    """The hash of one entry. Schedules of one program meet the same entries again and again: most are in the cache.
+
+    ``below`` is a file's token, a symbolic link's text, or the total of a directory; ``mode`` tells which.
+    """
+    if isinstance(below, str):
+        below = below.encode("utf-8", "surrogateescape")
+    elif isinstance(below, int):
+        below = below.to_bytes(16, "little")
+    head = name.encode("utf-8", "surrogateescape") + b"\0" + _pack(mode, uid, gid, links)
+    return _number(blake2b(head + below, digest_size=16).digest(), "little")

@@ -105,7 +105,11 @@ class PosixModel:
 
         Independent of inode numbers, times, open descriptors and the order in which things came about.
         """
-        return digest_of(self._tree.root)
+        root = self._tree.root
+        summary = root.summary
+        if summary is not None and not summary.stale:  # after most operations, as they change nothing
+            return summary.whole
+        return digest_of(root)
 
     def mark(self) -> int:
         """A mark to come back to. Marks are a stack; while one is set, every change is logged."""
