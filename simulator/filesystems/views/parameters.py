@@ -65,6 +65,8 @@ def options_of(
     Texts, as the command line has them, stand for numbers and truth values. Raises UsageError, naming the key, for
     what the profile does not have or what cannot be.
     """
+    if not given:
+        return kind(), variations  # asked before every run
     own = [field.encode_name for field in msgspec.structs.fields(kind)]
     common = [field.encode_name for field in msgspec.structs.fields(Variations)]
     unknown = [key for key in given if key not in own and key not in common]
