@@ -126,6 +126,5 @@ class Guide:
         return Proposal(SPLICE, drawn, tape=sorted(joined.values()))
 
     def _changed(self, proposal: Proposal, entry: Entry, random: Random) -> Proposal:
-        after = random.choice(AFTER) if proposal.arm == REVERSE else random.choice(AFTER[:2])
         draws = random.random() > _KEEP_FAULTS
-        return msgspec.structs.replace(proposal, tape=entry.tape, draws=draws, after=after)
+        return msgspec.structs.replace(proposal, tape=entry.tape, draws=draws, after=random.choice(AFTER))

@@ -25,15 +25,15 @@ from simulator.schedulers.replay import TapeReplay
 class Request(msgspec.Struct, frozen=True):
     """What is to be run.
 
-    ``scenario`` is the number of the scenario in the campaign, ``known`` holds the pairs that it has covered so far
-    (an array of 64-bit numbers), ``signatures`` are those of its failures so far. ``check`` is the number of the
-    proposal that is run twice and compared, -1 for none. No further run begins when ``seconds`` have passed.
+    The reply has the same ``ticket``. ``known`` holds the pairs that the scenario has covered so far (an array of
+    64-bit numbers), ``signatures`` are those of its failures so far. ``check`` is the number of the proposal that is
+    run twice and compared, -1 for none. No further run begins when ``seconds`` have passed.
     """
 
+    ticket: int
     session: str
     origin: int
-    scenario: int
-    content: Scenario
+    scenario: Scenario
     proposals: list[Proposal]
     known: bytes = b""
     signatures: list[str] = []
@@ -49,7 +49,7 @@ class Reply(msgspec.Struct):
     time in that process. ``digest`` is that of the last run.
     """
 
-    scenario: int
+    ticket: int
     outcomes: list[Outcome]
     seconds: float
     states: int = 0
@@ -62,7 +62,7 @@ def make_runs(request: Request) -> Reply:
     """Make the runs of a request, one after the other."""
     leave_interrupts_to(request.origin)
     started = time.perf_counter()
-    reply = Reply(request.scenario, [], 0.0)
+    reply = Reply(request.ticket, [], 0.0)
     try:
         with installed():
             _make_runs(request, reply, started)
@@ -73,7 +73,7 @@ def make_runs(request: Request) -> Reply:
 
 
 def _make_runs(request: Request, reply: Reply, started: float) -> None:
-    ready = prepared(request.content, request.session)
+    ready = prepared(request.scenario, request.session)
     reply.guided = ready.guided
     verdicts = ready.experiment.verdicts
     before = verdicts.judged if verdicts is not None else 0

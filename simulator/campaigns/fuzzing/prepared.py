@@ -17,7 +17,7 @@ from simulator.experiment import Experiment
 from simulator.run import Run, Scheduler
 from simulator.scenario import Scenario
 
-_KEPT = 8
+_KEPT = 64
 """So many scenarios are kept ready in a process."""
 
 

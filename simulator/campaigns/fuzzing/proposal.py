@@ -20,8 +20,8 @@ REPLAY, REVERSE, TAIL, SPLICE = "replay", "reverse", "tail", "splice"
 """The arms that start from a tape: repeat it; reverse a race of its run; follow it for some steps and go on at random;
 join the choices of two tapes."""
 
-AFTER = ("random", "sticky", "tape")
-"""How a run may go on behind the point where it leaves its tape."""
+AFTER = ("random", "random", "sticky")
+"""The samplers by which a run goes on behind the point where it leaves its tape, as often as they stand here."""
 
 Row = tuple[int, str, int, int, int]
 """A choice of a tape, as ``Tape.entries`` gives it."""
@@ -40,7 +40,12 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
     draws: bool = False
     race: Race | None = None
     cut: tuple[int, int] = (0, 0)
-    after: str = "tape"
+    after: str = "random"
+
+    @property
+    def is_rerun(self) -> bool:
+        """Whether it repeats what is known: not so the undisturbed run, which every session begins with."""
+        return self.arm == REPLAY and bool(self.tape)
 
     def scheduler(self, samplers: dict[str, Callable[[Random], Scheduler]], random: Random) -> Scheduler:
         """The scheduler of the run. ``samplers`` are makers of those that take no tape, by name."""
@@ -49,7 +54,7 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
         tape = Tape.of_entries(self.tape)
         if self.arm not in (REVERSE, TAIL):
             return TapeReplay(tape)
-        after = TapeReplay(tape) if self.after == "tape" else samplers[self.after](random)
+        after = samplers[self.after](random)
         if self.race is not None:
             return Reversal(self.race, TapeReplay(tape), after, random)
         return Departure(*self.cut, TapeReplay(tape), after)
