@@ -128,12 +128,19 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What was explored, and the seed that repeats it."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
-    told = [dict(each.user_properties) for each in reports if getattr(each, "when", None) == "call"]
-    told = [properties for properties in told if "ckptrace_verdict" in properties]
+    told = [
+        (report.nodeid, dict(report.user_properties)) for report in reports if getattr(report, "when", None) == "call"
+    ]
+    told = [(name, properties) for name, properties in told if "ckptrace_verdict" in properties]
     if told:
-        from simulator.pytest_plugin.summary import summary_of
+        from simulator.pytest_plugin.summary import coverages_of, summary_of
 
-        terminalreporter.write_line(summary_of(told, seed_of(terminalreporter.config)))
+        if terminalreporter.config.get_verbosity() > 0:
+            for line in coverages_of(told):
+                terminalreporter.write_line(line)
+        terminalreporter.write_line(
+            summary_of([properties for _, properties in told], seed_of(terminalreporter.config))
+        )
 
 
 def seed_of(config: pytest.Config) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,13 @@ def properties_of(result: Result, trace: Path | None) -> Iterator[tuple[str, Any
         yield "ckptrace_digest", result.digest
     if trace is not None:
         yield "ckptrace_trace", str(trace)
+
+
+def coverages_of(told: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """What the verdict of each test covers that found nothing, a line each."""
+    for name, properties in told:
+        if properties["ckptrace_verdict"] in ("clean", "certified"):
+            yield f"{properties['ckptrace_verdict']:<9}  {name}  {properties['ckptrace_coverage']}"
 
 
 def summary_of(told: Sequence[Mapping[str, Any]], shared: int) -> str:
