@@ -43,6 +43,16 @@ def test_the_installed_command_knows_every_strategy(installed: Path, empty: Path
     assert [name for name in registered if name not in result.stdout] == []
 
 
+def test_pytest_finds_the_installed_plugin(installed: Path, empty: Path) -> None:
+    (empty / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.checkpoint_race(certify=True)\n"
+        "def test_it(rank):\n    (rank.root / f'shard{rank.index}').touch()\n    rank.barrier()\n"
+    )
+    result = run(installed / "python", "-m", "pytest", "-v", "--strict-markers", "-W", "error", cwd=empty)
+    assert result.returncode == 0, result.stdout
+    assert "certified  test_it.py::test_it  exhaustive: " in result.stdout
+
+
 @pytest.mark.slow
 def test_the_installed_demo_runs_from_an_empty_directory(installed: Path, empty: Path) -> None:
     result = run(installed / "ckptrace", "demo", cwd=empty)

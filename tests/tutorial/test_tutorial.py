@@ -14,6 +14,7 @@ import simulator.exhaustive.checkpoint
 import simulator.pytest_plugin.race  # noqa: F401
 
 TUTORIAL = Path(__file__).parents[2] / "TUTORIAL.md"
+README = TUTORIAL.with_name("README.md")
 LEFT_OUT = "[…]"
 
 
@@ -33,6 +34,16 @@ def test_everything_in_it_is_as_it_says(pytester: pytest.Pytester, monkeypatch: 
             assert mismatch(rest.splitlines(), [line.rstrip() for line in result.outlines]) is None
             ran += 1
     assert ran == 4
+
+
+def test_the_test_of_the_readme_finds_the_race_of_the_readme(pytester: pytest.Pytester) -> None:
+    shown = [text for language, text in blocks(README.read_text(encoding="utf-8")) if language == "python"]
+    (saving,) = (text for text in shown if "def saver(" in text)
+    (test,) = (text for text in shown if "checkpoint_race" in text)
+    pytester.makepyfile(saving=saving, test_saving=test)
+    result = pytester.runpytest_inprocess("-W", "default")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *FileNotFoundError: *", "*The order of A and B decides: here A comes first."])
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
