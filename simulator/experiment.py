@@ -37,12 +37,12 @@ from simulator.workload import BoundWorkload
 ROOT = "/dev/null/ckptrace"
 """Where the simulated file system appears: a path that cannot exist on the real disk, so that an escape fails there."""
 
-_DISKS_OF_AN_INSTANT = 64
-"""So many of the disks that a power loss could leave at an instant are judged at most where schedules are sampled."""
-
 
 class Experiment:
-    """Everything of a scenario that does not change from run to run."""
+    """Everything of a scenario that does not change from run to run.
+
+    Of the disks that a power loss could leave at an instant of a run, ``disks_of_an_instant`` are judged at most.
+    """
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Experiment:
         checks: Sequence[Check] = (),
     ) -> None:
         scenario.validate()
+        self.disks_of_an_instant = 64
         self.scenario = scenario
         self.checks = tuple(checks)
         _check_names(scenario.invariants, self.checks)
@@ -115,9 +116,16 @@ class Experiment:
         return greenlet_engine(filesystem, self.ranks(), conditions, costs=self.costs, detail=detail)
 
     def judge(
-        self, filesystem: Filesystem, verdicts: Verdicts | None = None, when: Callable[[Engine], bool] | None = None
+        self,
+        filesystem: Filesystem,
+        verdicts: Verdicts | None = None,
+        when: Callable[[Engine], bool] | None = None,
+        outages: bool = True,
     ) -> Judge:
-        """A judge for one run; with ``verdicts`` of its own where those of the model do not hold."""
+        """A judge for one run; with ``verdicts`` of its own where those of the model do not hold.
+
+        Without ``outages`` no instant is judged as if the power failed there.
+        """
         return Judge(
             filesystem,
             root=ROOT,
@@ -129,7 +137,7 @@ class Experiment:
             judged=self.scenario.invariants,
             instants=self.scenario.faults.job_death,
             when=when,
-            outages=self._outages(filesystem),
+            outages=self._outages(filesystem) if outages else None,
         )
 
     def _outages(self, filesystem: Filesystem) -> OutageJudge | None:
@@ -140,7 +148,7 @@ class Experiment:
         scenario = self.scenario
         return OutageJudge(
             durable,
-            self.outlook(_DISKS_OF_AN_INSTANT),
+            self.outlook(self.disks_of_an_instant),
             scenario.invariants,
             self.bound.best if self.bound is not None else None,
             scenario.faults.power_losses,

@@ -20,6 +20,7 @@ from simulator.errors import CannotDo, UsageError
 from simulator.exhaustive.certificate import certificate_of
 from simulator.exhaustive.checkpoint import load
 from simulator.exhaustive.following import Following
+from simulator.exhaustive.outages import DISKS_OF_A_CUT
 from simulator.exhaustive.parallel import in_parallel
 from simulator.exhaustive.search import Counts, Proof, Search
 from simulator.experiment import Experiment
@@ -37,6 +38,7 @@ def certify(
     nodes: int | None = None,
     ranks_per_node: int | None = None,
     filesystem: str = "shared",
+    persistence: str | None = None,
     pick: Callable[[Path], Path | None] | None = None,
     invariants: Invariants = (),
     faults: Faults | None = None,
@@ -71,12 +73,14 @@ def certify(
         nodes=nodes,
         ranks_per_node=ranks_per_node,
         filesystem=filesystem,
+        persistence=persistence,
         faults=faults,
         restarts=restarts,
         pick=pick,
         invariants=invariants,
     )
     _check_budget(experiment)
+    experiment.disks_of_an_instant = DISKS_OF_A_CUT
     started = time.perf_counter()
     path = None if checkpoint is None else Path(checkpoint)
     with installed(), stopping_after(seconds, max_classes, interruptible=path is not None) as stopping:
@@ -99,6 +103,16 @@ def _check_budget(experiment: Experiment) -> None:
     for field in ("slow_ranks", "clock_skew", "clock_drift"):
         if getattr(faults, field):
             raise UsageError(f"faults.{field}: exhaustive search cannot go through all clocks; explore samples them")
+    if faults.power_losses and experiment.scenario.restarts:
+        raise UsageError(
+            "faults.power_losses: exhaustive search judges what a restart would find after a power loss at any "
+            "instant, but does not run the job on it; leave restarts at 0, or let explore sample it"
+        )
+    if faults.node_hangs:
+        raise UsageError("faults.node_hangs: exhaustive search does not let nodes hang; explore samples it")
+    for rule in faults.errors:
+        if rule.effect != "fail":
+            raise UsageError(f"faults.errors: exhaustive search goes through no {rule.effect!r}; explore samples it")
     if experiment.has_choices:
         raise UsageError(
             f"filesystem.profile: exhaustive search does not go through what {experiment.scenario.filesystem.profile} "

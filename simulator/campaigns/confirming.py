@@ -23,7 +23,7 @@ from simulator.trace import Trace
 _DISK_PROFILES = frozenset({"local", "shared", "pyfakefs"})
 """Profiles that promise nothing but what the disk of one machine does as well."""
 
-_DISK_CHOICES = ("schedule", "kill", "end", "error", "slow", "skew")
+_DISK_CHOICES = ("schedule", "kill", "hang", "end", "error", "slow", "skew")
 """Kinds of choices that a disk can follow."""
 
 
@@ -94,6 +94,8 @@ def _beyond_a_disk(experiment: Experiment, tape: Tape) -> str | None:
     if experiment.scenario.filesystem.options:
         return "the options of the file system make it do what a local disk need not do"
     for _, kind, _, _ in tape.choices:
+        if kind == "power":
+            return "no disk that is in use loses what it has not written yet"
         if not kind.startswith(_DISK_CHOICES):
             return f"the choice {kind!r} cannot be made on a local disk"
     return None

@@ -7,6 +7,7 @@ Nothing is claimed that was not run: where no pair decides, that is said, with w
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -101,6 +102,11 @@ def _explanation(recording: Recording, candidate: Candidate, without: Run) -> Ex
 
 def _without_a_pair(experiment: Experiment, failing: Run) -> str:
     faults = [text for record in failing.attempts for _, text in record.faults]
+    if any(kind == "power" for _, kind, _, _ in failing.tape.choices):
+        tape = Tape({a: value for a, value in failing.tape.choices.items() if a[1] not in ("power", "lost")})
+        powered = experiment.run(TapeReplay(tape), tape, judge_by=partial(experiment.judge, outages=False))
+        if powered.violation is None:
+            return f"What did not reach the disk decides ({'; '.join(faults)}): with the power on, the same run passes."
     if faults:
         tape = Tape({address: value for address, value in failing.tape.choices.items() if address[1] == "schedule"})
         if experiment.run(TapeReplay(failing.tape), tape).violation is None:

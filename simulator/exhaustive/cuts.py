@@ -32,10 +32,14 @@ Drop = tuple[int, int, int, int]
 
 
 class Cuts:
-    """The cuts of all classes. ``known`` maps the key of each to what the visitor gave there."""
+    """The cuts of all classes. ``known`` maps the key of each to what the visitor gave there.
 
-    def __init__(self, replayer: Replayer) -> None:
+    ``telling`` gives the steps of a run that cuts differ by (None: ``telling_steps``).
+    """
+
+    def __init__(self, replayer: Replayer, telling: Callable[[Journey], int] | None = None) -> None:
         self.replayer = replayer
+        self.telling = telling or telling_steps
         self.known: dict[int, int] = {}
         self.highest = 0
 
@@ -68,7 +72,7 @@ class _Lattice:
         self._order: HappensBefore = journey.order
         self._visitor = visitor
         self.scheduled = set_of(journey.scheduled)
-        self.telling = telling_steps(journey)
+        self.telling = cuts.telling(journey)
         tasks = sorted({journey.order.steps[position].task for position in journey.scheduled})
         self._tasks = [journey.order.of_task(task) & self.telling for task in tasks]
         self._new: list[tuple[int, int]] = []

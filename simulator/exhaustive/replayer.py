@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from simulator.engines.interface import Step
+from simulator.filesystems.durability import durable_of
 from simulator.happens_before import HappensBefore, Touched, touched
-from simulator.operations import Access, Collective, Join, Lock, Mode, Operation, Sleep, Stat, lock, looked_at
+from simulator.operations import Access, Collective, Fsync, Join, Lock, Mode, Operation, Sleep, Stat, lock, looked_at
 
 TICK = 1_000
 """Nanoseconds between two changes, so that each gets a time of its own."""
@@ -15,6 +16,14 @@ TICK = 1_000
 _NOT_OF_FILES = (Sleep, Collective, Join)
 _FACETS = {":mtime": "mtime", ":ctime": "ctime", ":links": "links"}
 _LOCK = lock(0)[1]
+
+
+_N_BITS = 32
+
+
+def step_of(label: int) -> tuple[int, int]:
+    """(task, n) of the step that micro-operations were labelled with."""
+    return label >> _N_BITS, label & (1 << _N_BITS) - 1
 
 
 class Rewindable(Protocol):
@@ -40,6 +49,7 @@ class Replayer:
 
     def __init__(self, start: Callable[[], Rewindable], began: int) -> None:
         self.filesystem = start()
+        self._durable = durable_of(self.filesystem)
         self.now = began
         self._done: list[tuple[int, int]] = []
 
@@ -49,6 +59,10 @@ class Replayer:
         assert effects is not None
         self.now += TICK
         filesystem = self.filesystem
+        if self._durable is not None:
+            self._durable.step = step.task << _N_BITS | step.n
+            if effects.injected and isinstance(step.operation, Fsync):
+                self._durable.sync_failed(step.rank, step.operation, self.now)
         if not effects.injected and not isinstance(step.operation, _NOT_OF_FILES):
             self._perform(step.rank, step.operation)
         for rank, operation in effects.local:

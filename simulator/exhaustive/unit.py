@@ -9,6 +9,7 @@ from simulator.exhaustive.brought import Brought, brought_of
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Injections, Plan
 from simulator.exhaustive.judging import ClassJudge, Instant
+from simulator.exhaustive.outages import OutageClasses
 from simulator.exhaustive.replayer import Rewindable
 from simulator.exhaustive.report import Report, StartKey
 from simulator.exhaustive.states import StateJudge, name_of_state
@@ -60,6 +61,10 @@ class Unit:
             look_up=look_up,
         )
 
+        self._outages: OutageClasses | None = None
+        if scenario.faults.power_losses:
+            self._outages = OutageClasses(experiment, replayer, look_up)
+
     def make(self, errand: Errand) -> Journey:
         """Make a run. It is to be judged, and taken in by the tree, before the next one is made."""
         return self._walker.make(errand)
@@ -89,6 +94,9 @@ class Unit:
         if self.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
             report.incomplete = report.incomplete or _LOCKS
         report.finding = self._judge.judge(journey)
+        if report.finding is None and self._outages is not None:
+            report.finding = self._outages.judge(journey)
+            report.incomplete = report.incomplete or self._outages.reason
         report.looks |= Looks(self._states.times)
         report.states = self._states.take_new()
         report.starts, self._starts = self._starts, []
