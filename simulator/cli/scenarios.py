@@ -16,7 +16,11 @@ _Part = TypeVar("_Part", bound=msgspec.Struct)
 
 def scenario_of(file: Path | None, options: ScenarioOptions) -> Scenario:
     """The scenario of a file, if there is one, with what the options say instead. Raises UsageError, naming the key."""
-    base = _beside(file, load(file)) if file is not None else Scenario()
+    return with_options(beside(file, load(file)) if file is not None else Scenario(), options)
+
+
+def with_options(base: Scenario, options: ScenarioOptions) -> Scenario:
+    """A scenario with what the options say instead. Raises UsageError, naming the key."""
     scenario = msgspec.structs.replace(
         base,
         cluster=_with(base.cluster, nodes=options.nodes, ranks_per_node=options.ranks_per_node),
@@ -91,7 +95,7 @@ def _with(part: _Part, *, keep: Any = msgspec.UNSET, **values: Any) -> _Part:
     return msgspec.structs.replace(part, **changes) if changes else part
 
 
-def _beside(file: Path, scenario: Scenario) -> Scenario:
+def beside(file: Path, scenario: Scenario) -> Scenario:
     """Files that a scenario names lie beside it, unless they are found from the current directory."""
 
     def found(place: str) -> str:

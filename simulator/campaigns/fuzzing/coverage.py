@@ -3,7 +3,7 @@
 A pair counts where two operations of different tasks conflict by what they touched, and nothing else puts the first
 before the second: a race, in the order that the schedule gave it. To have seen both orders of every race is what Maple
 calls covering the interleaving idiom of two accesses (Yu, Narayanasamy, Pereira and Pokam, OOPSLA 2012). Where a rank
-dies, or an operation fails by a fault, counts as a pair of the fault and that operation.
+dies, an operation fails by a fault or gets a stale answer, that counts as a pair of the fault and the operation.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from simulator.engines.interface import Step
 from simulator.happens_before import HappensBefore, Looks, is_scheduled, times_in
 from simulator.run import Run
 
-_NO_STRIKES = ("schedule", "end", "listing", "tie", "skew", "slow")
-"""Kinds of choices that strike no operation."""
+_NO_STRIKES = frozenset({"schedule", "end", "lost", "listing", "tie", "skew", "slow"})
+"""Kinds of choices that are not addressed by an operation that they are about."""
 
 
 class Race(msgspec.Struct, frozen=True, array_like=True):
@@ -62,7 +62,7 @@ def races_of(run: Run, identities: Identities) -> list[Race]:
 
 
 def strikes_of(run: Run, identities: Identities) -> list[int]:
-    """The pairs of a fault and what it struck: the last operation that its rank had done by then."""
+    """The pairs of a fault and what it struck, by the last operation that the same task had done before."""
     found = []
     for attempt, kind, task, n in run.tape.choices:
         if kind not in _NO_STRIKES and attempt < len(run.attempts):

@@ -27,12 +27,13 @@ from simulator.campaigns.fuzzing.proposal import (
     Row,
 )
 
+_UNDISTURBED = Proposal(REPLAY, 0)
 _FIRST = ("random", "sticky")
 """What follows the undisturbed run: many switches, then few."""
 _FAILURE = 3.0
 """What a new kind of failure counts beside a run that covers something new."""
 _KEEP_FAULTS = 0.75
-"""How often a changed tape keeps its faults; else they are drawn anew."""
+"""How often a changed tape keeps its faults and the answers of its file system; else they are drawn anew."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ class Guide:
         """The next run to make. The first of a session is the undisturbed one."""
         if not self._started:
             self._started = True
-            return Proposal(REPLAY, 0)
+            return _UNDISTURBED
         self.proposed += 1
         number = self.proposed
         random = Random(self._seed << 40 | number)
@@ -90,7 +91,7 @@ class Guide:
         for pair in new:
             for races in self._unseen.values():
                 races.pop(pair, None)
-        if not (new or failure or not self.entries):
+        if not (new or failure or proposal == _UNDISTURBED):
             return False
         self.entries.append(Entry(outcome.tape, outcome.lengths, broken is not None))
         for race in outcome.races:

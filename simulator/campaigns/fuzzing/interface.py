@@ -51,7 +51,7 @@ def fuzz(
             raise UsageError(f"{name}: must be at least 1, is {value}")
     if not targets:
         raise UsageError("nothing to fuzz: there is no scenario")
-    experiments = [Experiment(target.scenario) for target in targets]
+    experiments = [_experiment(target) for target in targets]
     open_corpus(corpus)
     standings = [
         Standing(
@@ -75,3 +75,10 @@ def fuzz(
         campaign.ended,
         corpus,
     )
+
+
+def _experiment(target: Target) -> Experiment:
+    try:
+        return Experiment(target.scenario)
+    except UsageError as error:
+        raise UsageError(f"{target.name}: {error}") from error

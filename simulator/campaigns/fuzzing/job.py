@@ -97,7 +97,8 @@ def _outcome(number: int, run: Run, ready: Prepared, known: set[int], signatures
     pairs = {race.pair for race in races}
     pairs.update(strikes_of(run, ready.identities))
     violation = run.violation
-    outcome = Outcome(number, sorted(pairs), run.operations, run.interleaved, run.incomplete)
+    lengths = [len(attempt.steps) for attempt in run.attempts]
+    outcome = Outcome(number, sorted(pairs), run.operations, run.interleaved, lengths, run.incomplete)
     news = not pairs <= known
     if violation is not None:
         outcome.broken = Broken(violation.invariant, violation.message, violation.rank, violation.signature)
@@ -106,7 +107,6 @@ def _outcome(number: int, run: Run, ready: Prepared, known: set[int], signatures
     if news:
         known |= pairs
         outcome.tape = run.tape.entries()
-        outcome.lengths = [len(attempt.steps) for attempt in run.attempts]
         outcome.races = races
     return outcome
 

@@ -9,6 +9,7 @@ from random import Random
 import msgspec
 
 from simulator.campaigns.determinism import undisturbed_run
+from simulator.campaigns.drawing import drawn_answers
 from simulator.campaigns.fuzzing.identity import Identities
 from simulator.campaigns.fuzzing.proposal import SAMPLERS, Proposal
 from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
@@ -16,6 +17,7 @@ from simulator.campaigns.sampling import rank_lengths
 from simulator.experiment import Experiment
 from simulator.run import Run, Scheduler
 from simulator.scenario import Scenario
+from simulator.tape import Tape
 
 _KEPT = 64
 """So many scenarios are kept ready in a process."""
@@ -41,8 +43,12 @@ class Prepared:
     def run(self, proposal: Proposal) -> Run:
         """Make a proposed run."""
         random = Random(proposal.seed)
-        plan = sampled_faults(self.experiment.scenario, self.lengths, random) if proposal.draws else proposal.faults()
-        return self.experiment.run(proposal.scheduler(self.samplers, random), plan, effects=self.guided)
+        experiment = self.experiment
+        plan, draw = proposal.faults(), None
+        if proposal.draws:
+            plan = sampled_faults(experiment.scenario, self.lengths, random) or Tape()
+            draw = drawn_answers(experiment, proposal.seed)
+        return experiment.run(proposal.scheduler(self.samplers, random), plan, effects=self.guided, draw=draw)
 
 
 def prepared(scenario: Scenario, session: str) -> Prepared:

@@ -30,8 +30,9 @@ Row = tuple[int, str, int, int, int]
 class Proposal(msgspec.Struct, frozen=True, array_like=True):
     """A run to make. Equal proposals give equal runs.
 
-    ``seed`` is that of all that is drawn in the run. The faults are those of the ``tape``, or with ``draws`` are drawn
-    from the budget. ``race`` is to be reversed; ``cut`` is (attempt, steps) up to which the tape is followed.
+    ``seed`` is that of all that is drawn in the run. The faults, and the answers of a file system that has a choice,
+    are those of the ``tape``, or with ``draws`` are drawn. ``race`` is to be reversed; ``cut`` is (attempt, steps) up
+    to which the tape is followed.
     """
 
     arm: str
@@ -60,7 +61,7 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
         return Departure(*self.cut, TapeReplay(tape), after)
 
     def faults(self) -> Tape:
-        """The faults that the tape says."""
+        """What the tape says beside the schedule."""
         return Tape.of_entries([row for row in self.tape if row[1] != "schedule"])
 
 
@@ -77,7 +78,7 @@ class Outcome(msgspec.Struct, array_like=True):
     """What a proposed run came to.
 
     ``pairs`` are all that it covers. Where it covers a pair that the request did not know, or fails in a way that it
-    did not know, the rest is filled in: its ``tape``, the steps of each attempt, and its ``races``.
+    did not know, its ``tape`` and its ``races`` are filled in.
     """
 
     proposal: int
@@ -85,8 +86,9 @@ class Outcome(msgspec.Struct, array_like=True):
     pairs: list[int]
     operations: int
     interleaved: bool
+    lengths: list[int]
+    """The steps of each attempt."""
     incomplete: str | None = None
     broken: Broken | None = None
     tape: list[Row] = []
-    lengths: list[int] = []
     races: list[Race] = []

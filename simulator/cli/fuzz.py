@@ -1,0 +1,84 @@
+"""``ckptrace fuzz``: run scenarios on and on, guided by which orders of conflicting operations were seen."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.cli.expansion import expanded
+from simulator.cli.options import OUTPUT, SEARCH, Confirm, For, Json, ScenarioOptions, Seed, seconds_of
+from simulator.errors import UsageError
+
+
+@expanded
+def fuzz(
+    options: ScenarioOptions,
+    targets: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="TARGET...", help="Scenario files, and directories of them; options override each."),
+    ] = None,
+    schedules: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="How many at most, over all scenarios.  [default: no limit]", rich_help_panel=SEARCH
+        ),
+    ] = None,
+    for_: For = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Processes.  [default: as many as there are cores]", rich_help_panel=SEARCH),
+    ] = None,
+    seed: Seed = 0,
+    corpus: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="What is kept from session to session, traces of failures included.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Path(".ckptrace/fuzz"),
+    confirm: Confirm = True,
+    json: Json = None,
+) -> int:
+    """Run scenarios on and on, and keep every failure that is found, until a limit or Ctrl-C.
+
+    Goes on from the corpus of earlier sessions. The same seed gives the same schedules with one worker and without
+    --for only; a failure's trace replays in any case.
+    """
+    from simulator.cli.fuzz_targets import targets_of
+    from simulator.cli.output import check_directory, check_file, write_json
+    from simulator.reports.fuzz_object import fuzz_object
+
+    for name, value in (("--schedules", schedules), ("--workers", workers)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name}: must be at least 1, is {value}")
+    wanted = targets_of(targets or [], options)
+    seconds = seconds_of(for_, "--for")
+    check_directory(corpus)
+    check_file(json)
+    from joblib import cpu_count
+
+    from simulator.campaigns.fuzzing.interface import fuzz as run
+    from simulator.cli.fuzz_view import shown
+    from simulator.reports.fuzz_terminal import print_fuzzed
+    from simulator.reports.terminal import console_for
+
+    with shown(sys.stderr) as view:
+        result = run(
+            wanted,
+            corpus,
+            schedules=schedules,
+            seconds=seconds,
+            workers=workers or cpu_count(),
+            seed=seed,
+            confirm=confirm,
+            listener=view,
+        )
+    if json != "-":
+        print_fuzzed(console_for(), result)
+    if json is not None:
+        write_json(fuzz_object(result), json)
+    return result.exit_code
