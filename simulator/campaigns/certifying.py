@@ -180,7 +180,7 @@ def _run_of(experiment: Experiment, proof: Proof) -> Run:
 def _result(search: Search, reason: str | None, failure: Failure | None, undisturbed: Run, seconds: float) -> Result:
     experiment = search.experiment
     reason = reason or search.reason
-    if failure is None and reason is None and not search.interleaved:
+    if failure is None and reason is None and not search.interleaved and not experiment.scenario.faults.power_losses:
         raise CannotDo(
             "nothing was interleaved: at no point could two ranks go on, so there is nothing to certify "
             f"({undisturbed.operations} operations, {experiment.ranks_in_words()})"

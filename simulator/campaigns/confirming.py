@@ -94,7 +94,7 @@ def _beyond_a_disk(experiment: Experiment, tape: Tape) -> str | None:
     if experiment.scenario.filesystem.options:
         return "the options of the file system make it do what a local disk need not do"
     for _, kind, _, _ in tape.choices:
-        if kind == "power":
+        if kind in ("power", "lost"):
             return "no disk that is in use loses what it has not written yet"
         if not kind.startswith(_DISK_CHOICES):
             return f"the choice {kind!r} cannot be made on a local disk"

@@ -67,7 +67,7 @@ def sample(
         done += 1
         if progress is not None and not done & 255:
             progress(done, time.perf_counter() - started)
-    if run.violation is None and not interleaved and incomplete is None:
+    if run.violation is None and not interleaved and incomplete is None and not scenario.faults.power_losses:
         raise CannotDo(
             "nothing was interleaved: at no point could two ranks go on, so no race was tested "
             f"({undisturbed.operations} operations, {experiment.ranks_in_words()})"

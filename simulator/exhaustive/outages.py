@@ -19,7 +19,7 @@ from simulator.exhaustive.judging import Finding
 from simulator.exhaustive.milestones import Milestones
 from simulator.exhaustive.replayer import Replayer, Rewindable, step_of
 from simulator.experiment import ROOT, Experiment
-from simulator.filesystems.durability import DurableModel, Ordering, durable_of
+from simulator.filesystems.durability import Affected, DurableModel, Ordering, durable_of
 from simulator.filesystems.durability.micro_operations import Record
 from simulator.filesystems.durability.ordering import members
 from simulator.invariants.judge import wrong_with
@@ -87,7 +87,7 @@ class OutageClasses:
         assert durable is not None
         ordering = durable.ordering(_order_of(journey))
         world = World(Path(ROOT), self._experiment.scenario.cluster.world_size, 0, milestones.returned(cut))
-        disks = self._outlook.of(durable, ordering, world)
+        disks = self._outlook.of(durable, ordering, Affected(ordering), world)
         promised = milestones.promised(cut)
         least: int | None = None
         for lost, found in disks:

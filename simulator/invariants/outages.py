@@ -94,10 +94,11 @@ class DiskVerdicts:
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is found on one disk."""
+    """What is found on one disk, and what was looked at."""
 
     seen: Seen
     said: Violation | None
+    looked: frozenset[Thing]
 
 
 class Outlook:
@@ -108,9 +109,13 @@ class Outlook:
         self._checks = checks
         self._bound = bound
 
-    def of(self, durable: DurableModel, ordering: Ordering, world: World) -> Disks:
+    @property
+    def asks(self) -> bool:
+        """Whether there are user's invariants, which also depend on what the ranks have returned."""
+        return bool(self._checks)
+
+    def of(self, durable: DurableModel, ordering: Ordering, affected: Affected, world: World) -> Disks:
         """The disks that make a difference to a restart, or to a user's invariant."""
-        affected = Affected(ordering)
 
         def look(kept: int) -> tuple[Verdict, int]:
             disk = durable.state(kept, ordering)
@@ -121,7 +126,7 @@ class Outlook:
                 looked |= also
                 if said is not None:
                     break
-            return Verdict(seen, said), affected.by(looked)
+            return Verdict(seen, said, looked), affected.by(looked)
 
         return Disks(durable, ordering, Telling(ordering, look, self._bound))
 
@@ -148,6 +153,34 @@ class Disks:
         return Outage(tuple(self._durable.changes(fewest)), losses_in_words(self._durable, lost))
 
 
+class _Known:
+    """What was found at an instant, and what it depends on: as long as that stays as it is, so does what is found."""
+
+    def __init__(self, ordering: Ordering, affected: Affected, returned: str) -> None:
+        self.ordering = ordering
+        self.affected = affected
+        self.returned = returned
+        self.verdicts: list[Verdict] = []
+        self.are_all = False
+        self.looked: frozenset[Thing] = frozenset()
+        self._basis: tuple[int, int, int] = (0, 0, 0)
+
+    def close(self, are_all: bool) -> None:
+        """All has been found."""
+        self.are_all = are_all
+        self.looked = frozenset().union(*(verdict.looked for verdict in self.verdicts))
+        self._basis = self._present()
+
+    def still_holds(self, ordering: Ordering, returned: str) -> bool:
+        """Whether nothing has changed that anything looked at."""
+        return ordering is self.ordering and returned == self.returned and self._basis == self._present()
+
+    def _present(self) -> tuple[int, int, int]:
+        """What changes anything that was looked at, what of it is durable for certain, and whether its order is new."""
+        relevant = self.affected.by(self.looked)
+        return relevant, self.ordering.certain & relevant, self.ordering.revised
+
+
 class OutageJudge:
     """Judges the instants of one run as if the power failed there; implements ``judge.Outages``.
 
@@ -169,7 +202,8 @@ class OutageJudge:
         self._best = best
         self._budget = budget
         self._struck = 0
-        self._known: Any = None
+        self._instant: tuple[int, int, int, int] = (-1, 0, 0, 0)
+        self._known: _Known | None = None
         self.certain = 0
 
     def has_struck(self) -> bool:
@@ -180,21 +214,34 @@ class OutageJudge:
     def judge(self, world: World, promised: int) -> Violation | None:
         """What is wrong with a disk that a power loss could leave now."""
         durable = self._durable
-        present = (len(durable.records), durable.outages, world.attempt, promised, repr(sorted(world.returned.items())))
-        if present == self._known or durable.outages >= self._budget:
+        instant = (len(durable.records), world.attempt, promised, len(world.returned))
+        if instant == self._instant or durable.outages >= self._budget:
             return None
-        self._known = present
-        disks = self._outlook.of(durable, durable.ordering(), world)
-        least: int | None = None
-        for lost, found in disks:
-            violation = found.said or wrong_with(found.seen, promised, self.certain, self._best)
-            if violation is not None and (self._judged is None or violation.invariant in self._judged):
-                return after_outage(violation, disks.outage(lost))
-            step = found.seen.step or 0
-            least = step if least is None else min(least, step)
-        if disks.are_all:
-            self.certain = max(self.certain, least or 0)
+        self._instant = instant
+        ordering = durable.ordering()
+        returned = f"{world.attempt} {sorted(world.returned.items())}" if self._outlook.asks else str(world.attempt)
+        known = self._known
+        if known is None or not known.still_holds(ordering, returned):
+            affected = known.affected if known is not None and known.ordering is ordering else Affected(ordering)
+            known = self._known = _Known(ordering, affected, returned)
+            disks = self._outlook.of(durable, ordering, affected, world)
+            for lost, found in disks:
+                violation = self._wrong(found, promised)
+                if violation is not None:
+                    return after_outage(violation, disks.outage(lost))
+                known.verdicts.append(found)
+            known.close(disks.are_all)
+        elif any(self._wrong(found, promised) is not None for found in known.verdicts):
+            self._known, self._instant = None, (-1, 0, 0, 0)
+            return self.judge(world, promised)
+        if known.are_all:
+            self.certain = max(self.certain, min(found.seen.step or 0 for found in known.verdicts))
         return None
+
+    def _wrong(self, found: Verdict, promised: int) -> Violation | None:
+        violation = found.said or wrong_with(found.seen, promised, self.certain, self._best)
+        judged = self._judged
+        return violation if violation is not None and (judged is None or violation.invariant in judged) else None
 
 
 def _identity(disk: PosixModel) -> tuple[int, int]:

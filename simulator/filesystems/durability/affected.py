@@ -11,27 +11,34 @@ from simulator.filesystems.durability.micro_operations import (
     NameChange,
     SizeChange,
 )
-from simulator.filesystems.durability.ordering import Ordering, members
+from simulator.filesystems.durability.ordering import Ordering
 from simulator.operations import Thing, attributes, change_time, data, links, listing, modification_time, name_in
 
 
 class Affected:
-    """The things that each micro-operation of an ordering changes."""
+    """The things that each micro-operation of an ordering changes; follows the ordering as it grows."""
 
     def __init__(self, ordering: Ordering) -> None:
+        self._ordering = ordering
+        self._seen = 0
         self._changes: dict[Thing, int] = {}
-        for index in members(ordering.all):
-            what = ordering.records[index].what
-            assert isinstance(what, MicroOperation)
-            for thing in _things(what):
-                self._changes[thing] = self._changes.get(thing, 0) | 1 << index
 
     def by(self, things: Iterable[Thing]) -> int:
         """The micro-operations that change one of these things."""
-        found = 0
+        self._follow()
+        changes, found = self._changes, 0
         for thing in things:
-            found |= self._changes.get(thing, 0)
+            found |= changes.get(thing, 0)
         return found
+
+    def _follow(self) -> None:
+        records, changes = self._ordering.records, self._changes
+        for index in range(self._seen, len(records)):
+            what = records[index].what
+            if isinstance(what, MicroOperation):
+                for thing in _things(what):
+                    changes[thing] = changes.get(thing, 0) | 1 << index
+        self._seen = len(records)
 
 
 def _things(what: MicroOperation) -> Iterator[Thing]:

@@ -41,8 +41,9 @@ class Ordering:
     ``precedes`` is None for one run, whose log is what happened. For a class of interleavings, of which a log is one
     case, it tells which records are in this order in all cases: everything that some case allows is then allowed.
 
-    ``certain`` are the micro-operations that are durable for certain; ``needs[i]`` what the i-th one needs directly.
-    Milestones have a place in ``needs`` too, and are in no set.
+    ``certain`` are the micro-operations that are durable for certain; ``needs[i]`` what the i-th one needs directly,
+    and ``revised`` counts how often that has changed later on. Milestones have a place in ``needs`` too, and are in no
+    set.
     """
 
     def __init__(self, persistence: Persistence, ranks_per_node: int = 1, precedes: Precedes | None = None) -> None:
@@ -51,6 +52,7 @@ class Ordering:
         self._precedes = precedes
         self.records: list[Record] = []
         self.needs: list[int] = []
+        self.revised = 0
         self.certain = 0
         self.all = 0
         self._names = 0
@@ -221,6 +223,7 @@ class Ordering:
             self.certain |= self.closed(sum(1 << other for other in own))
         cut = self._truncations.pop(what.inode, None)
         if cut is not None and self._promises.data_before_truncation and not self._may_commit_between(cut, index):
+            self.revised += 1
             self.needs[cut] |= sum(1 << other for other in members(content) if other > cut)
 
     def _may_commit_between(self, first: int, last: int) -> bool:
