@@ -1,4 +1,4 @@
-"""Exhaustive search judges just those disks that a power loss leaves in some interleaving, as brute force finds them."""
+"""Exhaustive search judges just those disks that some interleaving leaves after a power loss: against brute force."""
 
 from __future__ import annotations
 
