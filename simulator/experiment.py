@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from simulator.errors import CannotDo, UsageError
 from simulator.filesystems import Filesystem
 from simulator.filesystems.durability import durable_of, persistence_named, with_disk
 from simulator.filesystems.profiles import by_profile, server_of
+from simulator.filesystems.views.decisions import bounds_in_words
 from simulator.invariants import Judge
 from simulator.invariants.judge import OF_A_RESTART, Check, Verdicts, name_of
 from simulator.invariants.learning import Learner
@@ -91,8 +92,8 @@ class Experiment:
         if choice.persistence is not None or choice.persistence_options:
             persistence_named(choice.durability, choice.persistence_options)
         self._rehearsed = False
-        bounds = getattr(self.filesystem(), "bounds", {})
-        self.has_choices = any(bound != 0 for bound in bounds.values())
+        self.bounds: Mapping[str, int | None] = getattr(self.filesystem(), "bounds", {})
+        self.has_choices = any(bound != 0 for bound in self.bounds.values())
 
     def filesystem(self) -> Filesystem:
         """An empty file system of the scenario's profile."""
@@ -236,6 +237,7 @@ class Experiment:
             parts.append(f"{faults.slow_ranks} slow rank{'s' if faults.slow_ranks > 1 else ''}")
         if faults.clock_skew or faults.clock_drift:
             parts.append("wrong clocks")
+        parts += bounds_in_words(self.bounds)
         if self.scenario.restarts:
             parts.append(f"{self.scenario.restarts} restart{'s' if self.scenario.restarts > 1 else ''}")
         return ", with " + ", ".join(parts) if parts else ""

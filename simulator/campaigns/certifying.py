@@ -17,6 +17,7 @@ from simulator.campaigns.sampling import rank_lengths
 from simulator.campaigns.stopping import Stopped, Stopping, stopping_after
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, UsageError
+from simulator.exhaustive.answering import check_bounds
 from simulator.exhaustive.certificate import certificate_of
 from simulator.exhaustive.checkpoint import load
 from simulator.exhaustive.following import Following
@@ -114,10 +115,7 @@ def _check_budget(experiment: Experiment) -> None:
         if rule.effect != "fail":
             raise UsageError(f"faults.errors: exhaustive search goes through no {rule.effect!r}; explore samples it")
     if experiment.has_choices:
-        raise UsageError(
-            f"filesystem.profile: exhaustive search does not go through what {experiment.scenario.filesystem.profile} "
-            "may answer; explore samples it"
-        )
+        check_bounds(experiment)
     if experiment.costs is not None:
         raise UsageError(
             "costs.profile: with costs the order of modification times is not that of the operations, which exhaustive "

@@ -234,12 +234,9 @@ class Dispatcher:
 
     def acting(self, rank: int, operation: Operation) -> tuple[int, int, int]:
         """The task of the rank that the file system does this operation for, its n, and the task's clock."""
-        process = self._processes[rank]
-        actor = self._tasks[process.rank]
-        if process.spawned:
-            # A background task, if the operation is the one that it has been granted.
-            tasks = (task for task in self._tasks_of(process) if self.pending.get(task.number) is operation)
-            actor = next(tasks, actor)
+        process, actor = self._processes[rank], self._tasks[rank]
+        if process.spawned:  # One in the background, if the operation is that which it was granted.
+            actor = next((t for t in self._tasks_of(process) if self.pending.get(t.number) is operation), actor)
         return actor.number, actor.count, self._clock.times[actor.clock]
 
     def close(self) -> None:

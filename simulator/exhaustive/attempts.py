@@ -14,7 +14,7 @@ from simulator.errors import CannotDo
 from simulator.exhaustive.bits import positions_in
 from simulator.exhaustive.deaths import Death, death_at
 from simulator.exhaustive.errand import Errand, Journey
-from simulator.exhaustive.injections import Address, Injections
+from simulator.exhaustive.injections import Address, Injections, on_tape, rules_in
 from simulator.exhaustive.judging import Carried, Instant
 from simulator.exhaustive.patience import Patience
 from simulator.exhaustive.replayer import Replayer
@@ -90,7 +90,7 @@ class Start(msgspec.Struct, frozen=True):
         done = {(step.task, step.n) for step in taken}
         injected = [address for address, step in struck.items() if step in done]
         left = list(self.errors)
-        for rule, _, _ in injected:
+        for rule in rules_in(injected):
             left[rule] -= 1
         start = msgspec.structs.replace(
             self, attempt=self.attempt + 1, steps=steps, carried=instant.carried, errors=tuple(left)
@@ -127,8 +127,7 @@ class Start(msgspec.Struct, frozen=True):
         """The faults of the attempts before, and of this one."""
         choices: dict[tuple[int, str, int, int], int] = {}
         for attempt, addresses in enumerate([*(past.injected for past in self.pasts), injected]):
-            for rule, rank, count in addresses:
-                choices[attempt, f"error{rule}", rank, count] = 1
+            choices |= on_tape(attempt, addresses)
         for attempt, dying in enumerate([*(past.death for past in self.pasts), death]):
             if dying is not None:
                 address, choice = dying.choice(attempt)
@@ -155,6 +154,7 @@ class Places:
         if self._injections:
             self._injections.begin()
             engine.strike = self._injections
+        self._injections.answer_for(filesystem, engine)
         return engine, filesystem
 
     def _filesystem(self) -> Any:

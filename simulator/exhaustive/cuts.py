@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from simulator.exhaustive.bits import positions_in, set_of
 from simulator.exhaustive.errand import Journey
 from simulator.exhaustive.replayer import Replayer, Rewindable
+from simulator.filesystems.views.decisions import is_of_client
 from simulator.happens_before import HappensBefore, Touched
-from simulator.operations import Mode, lock
+from simulator.operations import Mode, Thing, lock
 
 _MASK = (1 << 64) - 1
 _LOCK = lock(0)[1]
@@ -176,4 +177,9 @@ def _last_of_each(order: HappensBefore, steps: int) -> int:
 
 
 def _changes(what: Touched) -> bool:
-    return any(mode is not Mode.READ and thing[0] >= 0 and thing[1] != _LOCK for thing, mode in what.things.items())
+    return any(mode is not Mode.READ and _is_left(thing) for thing, mode in what.things.items())
+
+
+def _is_left(thing: Thing) -> bool:
+    """Whether a restart could find the thing: not what belongs to a rank or a client, and no lock."""
+    return thing[0] >= 0 and thing[1] != _LOCK and not is_of_client(thing)

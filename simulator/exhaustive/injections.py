@@ -1,30 +1,70 @@
-"""Errors that are injected: which operations of a run could fail by the rules of the fault budget, and which do."""
+"""What disturbs a run beside its schedule: errors by the rules of the fault budget, and answers of the file system.
+
+Both are points of a run at which something else could happen; which of them it does at is the plan of a run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from simulator.faults import ErrorRule
+from simulator.filesystems.views.decisions import GROUPS
 from simulator.operations import Operation
+from simulator.tape import Address as TapeAddress
 
 Address: TypeAlias = tuple[int, int, int]
-"""(number of the rule, rank, how many of the rank's operations have matched it before)."""
+"""(number of the rule, rank, how many of the rank's operations have matched it before) of an error.
+
+Of an answer (a number below 0 for its kind and its value, task, n of the task's operation); see ``answer``."""
 
 Plan: TypeAlias = frozenset[Address]
-"""Where errors strike."""
+"""Where errors strike, and which answers are not the undisturbed ones."""
+
+_KINDS: Final = tuple(sorted(GROUPS))
+
+
+def answer(kind: str, value: int, task: int, n: int) -> Address:
+    """The address of an answer."""
+    return -1 - _KINDS.index(kind) - (value - 1) * len(_KINDS), task, n
+
+
+def answer_at(address: Address) -> tuple[str, int]:
+    """The kind of an answer, and its value."""
+    value, kind = divmod(-1 - address[0], len(_KINDS))
+    return _KINDS[kind], value + 1
+
+
+def rules_in(addresses: Iterable[Address]) -> list[int]:
+    """The number of the rule of each error among these addresses."""
+    return [address[0] for address in addresses if address[0] >= 0]
+
+
+def on_tape(attempt: int, addresses: Iterable[Address]) -> dict[TapeAddress, int]:
+    """The choices of the tape that these addresses stand for."""
+    choices: dict[TapeAddress, int] = {}
+    for address in addresses:
+        if address[0] >= 0:
+            choices[attempt, f"error{address[0]}", address[1], address[2]] = 1
+        else:
+            kind, value = answer_at(address)
+            choices[attempt, kind, address[1], address[2]] = value
+    return choices
 
 
 class Injections:
-    """What an engine asks before each operation.
+    """What an engine asks before each operation, and a file system that has a choice.
 
-    ``matched`` are the addresses of the present run; ``struck`` those where an error struck, with the step: (task, n).
+    ``matched`` are the addresses of the present run; ``struck`` those of the plan that came about, with the step:
+    (task, n).
     """
 
     def __init__(self, rules: Sequence[ErrorRule], plan: Plan, world_size: int) -> None:
         self._rules = rules
         self._world_size = world_size
         self._counts: dict[tuple[int, int], int] = {}
+        self._bounds: Mapping[str, int | None] = {}
+        self._answers = {(*address[1:], answer_at(address)[0]): address for address in plan if address[0] < 0}
         self.plan = plan
         self.matched: set[Address] = set()
         self.struck: dict[Address, tuple[int, int]] = {}
@@ -37,6 +77,13 @@ class Injections:
         self._counts.clear()
         self.matched.clear()
         self.struck.clear()
+
+    def answer_for(self, filesystem: Any, engine: Any) -> None:
+        """A run begins on a file system: answer its choices, if it has any."""
+        self._bounds = getattr(filesystem, "bounds", {})
+        if self._bounds:
+            self.begin()
+            filesystem.begin(self.choose, engine.acting)
 
     def __call__(self, task: int, n: int, operation: Operation) -> OSError | None:
         rank = task % self._world_size
@@ -51,11 +98,37 @@ class Injections:
                     return OSError(rule.number(), rule.errno)
         return None
 
+    def choose(self, kind: str, task: int, n: int, options: int, text: str) -> int:
+        """See ``filesystems.views.decisions.Choose``: what the plan says."""
+        self.matched.update(answer(kind, value, task, n) for value in range(1, options))
+        value = self.planned(kind, task, n, options, text)
+        if value:
+            self.struck[answer(kind, value, task, n)] = (task, n)
+        return value
+
+    def planned(self, kind: str, task: int, n: int, options: int, text: str) -> int:
+        """The same, where no run is under way."""
+        address = self._answers.get((task, n, kind))
+        value = answer_at(address)[1] if address is not None else 0
+        return value if value < options else 0
+
     def further(self, left: Sequence[int]) -> list[Plan]:
-        """The plans with one error more that the present run suggests, within how often each rule may strike."""
+        """The plans with one address more that the present run suggests, within how many of each there may be.
+
+        ``left`` is how often each rule may strike; of answers there may be as many as the file system says.
+        """
         found = []
         for address in sorted(self.matched - self.plan):
-            used = sum(1 for rule, _, _ in self.plan if rule == address[0])
-            if used < left[address[0]]:
+            if self._may_be_added(address, left):
                 found.append(self.plan | {address})
         return found
+
+    def _may_be_added(self, address: Address, left: Sequence[int]) -> bool:
+        if address[0] >= 0:
+            return sum(1 for rule in rules_in(self.plan) if rule == address[0]) < left[address[0]]
+        kind, _ = answer_at(address)
+        if (*address[1:], kind) in self._answers:
+            return False
+        group = GROUPS[kind]
+        used = sum(1 for other in self._answers.values() if GROUPS[answer_at(other)[0]] == group)
+        return used < (self._bounds.get(group) or 0)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from simulator.engines.interface import Step
+from simulator.filesystems.views.decisions import ANSWERED, is_of_client
 from simulator.happens_before import HappensBefore, Touched
 from simulator.operations import Mode, Sleep, memory
 
@@ -57,12 +58,17 @@ def poll_of(order: HappensBefore, task: int, after: int | None = None) -> Poll |
     for offset in range(1, length + 1):
         position, earlier = positions[place + offset], positions[place - length - 1 + offset]
         what = order.touched[position].things
-        if not _same(steps[position], steps[earlier]):
+        if not _same(steps[position], steps[earlier]) or was_answered(steps[position]):
             return None
-        if any(mode is not Mode.READ and thing != shared for thing, mode in what.items()):
+        if any(mode is not Mode.READ and thing != shared and not is_of_client(thing) for thing, mode in what.items()):
             return None
         looks.append((position, Touched(dict.fromkeys(what, Mode.READ))))
     return Poll(task, tuple(looks)) if looks else None
+
+
+def was_answered(step: Step) -> bool:
+    """Whether the file system answered otherwise than undisturbed: nobody knows how long it would do so."""
+    return step.effects is not None and ANSWERED in step.effects.accesses
 
 
 def _same(step: Step, earlier: Step) -> bool:

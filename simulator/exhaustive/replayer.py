@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from simulator.engines.interface import Step
 from simulator.filesystems.durability import durable_of
+from simulator.filesystems.views.decisions import Choose
 from simulator.happens_before import HappensBefore, Touched, touched
 from simulator.operations import Access, Collective, Fsync, Join, Lock, Mode, Operation, Sleep, Stat, lock, looked_at
 
@@ -51,13 +52,19 @@ class Replayer:
         self.filesystem = start()
         self._durable = durable_of(self.filesystem)
         self.now = began
+        self._acting = (0, 0, began)
         self._done: list[tuple[int, int]] = []
+
+    def answer_by(self, choose: Choose) -> None:
+        """Where the file system has a choice, it is made so; see ``Choose``."""
+        if hasattr(self.filesystem, "begin"):
+            self.filesystem.begin(choose, lambda rank, operation: self._acting)
 
     def apply(self, step: Step) -> None:
         """Carry out one more step as its rank did, with what its code did without being scheduled."""
         effects = step.effects
         assert effects is not None
-        self.now += TICK
+        self._now_does(step)
         filesystem = self.filesystem
         if self._durable is not None:
             self._durable.step = step.task << _N_BITS | step.n
@@ -98,6 +105,8 @@ class Replayer:
         if effects.injected or isinstance(step.operation, _NOT_OF_FILES):
             return was
         filesystem = self.go_to(order, positions)
+        now = self.now
+        self._now_does(step)
         accesses: list[Access] = []
         mark = filesystem.mark()
         filesystem.accesses = accesses
@@ -106,11 +115,19 @@ class Replayer:
             self._perform(rank, operation)
         filesystem.accesses = None
         filesystem.rollback(mark)
+        self.now = now
         if isinstance(step.operation, Stat) and result is not None:
             facets = {_FACETS[t[1]] for t, mode in was.things.items() if mode is Mode.READ and t[1] in _FACETS}
             accesses += [access for facet in facets for access in looked_at(result.inode, facet)]
         accesses += [(thing, mode) for thing, mode in was.things.items() if thing[0] < 0 or thing[1] == _LOCK]
         return touched(accesses, order.looks.times)
+
+    def _now_does(self, step: Step) -> None:
+        """The time goes on to that of a step: no earlier than its task's clock showed when the step was done."""
+        assert step.effects is not None
+        moment = step.effects.moment + TICK
+        self._acting = (step.task, step.n, moment)
+        self.now = max(self.now + TICK, moment)
 
     def _perform(self, rank: int, operation: Operation) -> Any:
         try:

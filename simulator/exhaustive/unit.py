@@ -48,6 +48,7 @@ class Unit:
             Places(experiment, start, injections).begin, self._patience, looks, scenario.budgets, bounded
         )
         self._replayer = replayer = start.replayer(experiment)
+        replayer.answer_by(self._injections.planned)
         self._starts: list[tuple[StartKey, Start]] = []
         self._judge = ClassJudge(
             experiment,

@@ -108,7 +108,7 @@ def by_profile(
         server = PosixModel()
     if profile.layer is _strong and variations == AS_IS:
         return server
-    parts = Parts(server, Decisions(), Journal(), nodes, ranks_per_node)
+    parts = Parts(server, Decisions(server), Journal(), nodes, ranks_per_node)
     layer = profile.layer(parts, own)
     if variations.varies:
         layer = Varied(server, layer, parts.decisions, parts.journal, variations)

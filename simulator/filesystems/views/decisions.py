@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from simulator.operations import Operation
+from simulator.filesystems.views.server import Server
+from simulator.operations import Access, Mode, Operation, Thing
 
 Choose: TypeAlias = Callable[[str, int, int, int, str], int]
 """(kind, task, n, options, text): the value for the n-th operation of a task, at least 0 and less than ``options``.
@@ -28,7 +29,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "unflushed": "stale",
     "resent": "resent",
     "timeout": "timeouts",
-    "estale": "variations",
+    "estale": "stale",
     "errno": "variations",
     "listing": "variations",
     "tie": "variations",
@@ -38,15 +39,37 @@ GROUPS: Final[Mapping[str, str]] = {
 """The kinds of choices, each with the option of the profile that bounds how many of them a run may have."""
 
 
+ANSWERED: Final[Access] = ((-(1 << 41), "@answered"), Mode.READ)
+"""Among the accesses of an operation: it was answered otherwise than undisturbed. Nothing conflicts with that."""
+
+_IN_WORDS: Final = {"stale": "stale answer", "resent": "lost reply", "timeouts": "time-out", "variations": "variation"}
+
+
+def bounds_in_words(bounds: Mapping[str, int | None]) -> list[str]:
+    """What a verdict must name of the choices that a file system had, as ``GROUPS`` groups them."""
+    said = []
+    for group, bound in bounds.items():
+        if bound != 0:
+            what = _IN_WORDS[group]
+            said.append(f"{what}s" if bound is None else f"up to {bound} {what}{'s' if bound > 1 else ''}")
+    return said
+
+
+def is_of_client(thing: Thing) -> bool:
+    """Whether this is about what clients hold: nobody finds it when they are gone, and to look may change it."""
+    return thing[1].startswith("@")
+
+
 class Decisions:
     """Asks for choices. Without ``begin`` every choice is 0.
 
     ``acting`` tells which task acts; without it, the time that it is for a task is that of the change that it makes.
     """
 
-    __slots__ = ("_choose", "acting")
+    __slots__ = ("_choose", "_server", "acting")
 
-    def __init__(self) -> None:
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._choose: Choose | None = None
         self.acting: Acting | None = None
 
@@ -60,4 +83,7 @@ class Decisions:
         if self._choose is None:
             return 0
         task, n = self.acting(rank, operation)[:2] if self.acting is not None else (rank, 0)
-        return self._choose(kind, task, n, options, text)
+        value = self._choose(kind, task, n, options, text)
+        if value and self._server.accesses is not None:
+            self._server.accesses.append(ANSWERED)
+        return value

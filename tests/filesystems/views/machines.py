@@ -23,9 +23,10 @@ HOUR = 3600.0
 
 def nfs(nodes: int = 2, ranks_per_node: int = 1, **options: Any) -> LayeredFilesystem:
     """An empty NFS file system."""
-    decisions, journal = Decisions(), Journal()
-    clients = Clients(PosixModel(), decisions, journal, Mount(**options), nodes, ranks_per_node)
-    return LayeredFilesystem(clients.server, Nfs(clients), decisions, journal, {})
+    server = PosixModel()
+    decisions, journal = Decisions(server), Journal()
+    clients = Clients(server, decisions, journal, Mount(**options), nodes, ranks_per_node)
+    return LayeredFilesystem(server, Nfs(clients), decisions, journal, {})
 
 
 class Machines:

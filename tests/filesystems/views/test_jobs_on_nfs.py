@@ -184,5 +184,5 @@ def test_ranks_in_processes_of_their_own_see_the_same_stale_answers(tmp_path: Pa
 def test_options_reach_the_file_system_from_a_scenario_and_wrong_ones_are_named() -> None:
     with pytest.raises(UsageError, match=r"filesystem\.options\.vers: 5 is none of 3, 4"):
         Experiment(trainer("4.36.2", "nfs", vers=5))
-    with pytest.raises(UsageError, match="exhaustive search does not go through what nfs"):
+    with pytest.raises(UsageError, match="exhaustive search needs a bound of what nfs"):
         simulator.certify(trainer("4.36.2", "nfs"))

@@ -7,7 +7,7 @@ from typing import Any
 from simulator.filesystems.interface import VOLUME
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.views.nfs.changing import at_inode, change_inode
-from simulator.filesystems.views.nfs.clients import READ, Act, Clients, flush_of
+from simulator.filesystems.views.nfs.clients import READ, Act, Clients, change_of, flush_of
 from simulator.filesystems.views.nfs.flushing import described, flushed, require_served
 from simulator.filesystems.views.nfs.knowledge import CURRENT, Client, Known, Old, is_gone
 from simulator.filesystems.views.nfs.walking import Last, resolve
@@ -40,13 +40,15 @@ def stat(state: Clients, client: Client, act: Act, operation: Stat) -> Any:
     known = client.known.get(inode)
     if known is None or act[2] >= known.expires or state.tree.accesses is not None:
         known = _known(state, client, act, inode, stale)
+        if state.tree.accesses is not None:
+            state.tree.accesses.append((change_of(inode), READ))
     old = known.old
     if old is not None and old.attributes.changed != inode.changed:
         if (stale and is_gone(inode)) or _answers_from_cache(state, client, act):
             _note(state, inode)
             return old.attributes
         known = state.fetch(client, inode, act)
-    if not isinstance(target, str) and is_gone(inode) and inode not in client.removed:
+    if not isinstance(target, str):
         require_served(state, client, act, inode)
     if (state.unflushed or state.tree.accesses is not None) and _is_held_back(state, client, act, inode, known):
         _note(state, inode)
@@ -87,8 +89,7 @@ def set_attributes(state: Clients, client: Client, act: Act, operation: Chmod | 
         inode = description.inode if description is not None else None
     if inode is None:
         return state.perform(act[0], operation, act[2])
-    if is_gone(inode) and inode not in client.removed:
-        require_served(state, client, act, inode)
+    require_served(state, client, act, inode)
     if inode.entries is NO_ENTRIES:
         flushed(state, inode)
     return change_inode(state, client, act, at_inode(operation, inode) if stale else operation, inode)
@@ -110,8 +111,7 @@ def readdir(state: Clients, client: Client, act: Act, operation: Readdir) -> Any
         directory = description.inode if description is not None and not description.path_only else None
     if directory is None or directory.entries is NO_ENTRIES:
         return state.perform(act[0], operation, act[2])
-    if is_gone(directory) and directory not in client.removed:
-        require_served(state, client, act, directory)
+    require_served(state, client, act, directory)
     opens = isinstance(target, str) and not state.mount.nocto
     known = state.fetch(client, directory, act) if opens else state.known(client, directory, act)
     given = state.perform(act[0], at_inode(operation, directory) if stale else operation, act[2])

@@ -33,7 +33,7 @@ def change(
         state.before_change(client, inode)
     directories = {directory: directory.changed for directory, _ in names}
     before = [inode.changed for inode in changed]
-    value = state.perform(act[0], operation, act[2])
+    value = _done(state, act, operation)
     for directory, name in names:
         state.after_change(client, directory, directories[directory], act, name)
         directories[directory] = directory.changed
@@ -56,11 +56,11 @@ def change_name(
     state.before_change(client, directory, name)
     before = directory.changed
     if inode is None:
-        value = state.perform(act[0], operation, act[2])
+        value = _done(state, act, operation)
     else:
         state.before_change(client, inode)
         was = inode.changed
-        value = state.perform(act[0], operation, act[2])
+        value = _done(state, act, operation)
         state.after_change(client, inode, was, act)
     state.after_change(client, directory, before, act, name)
     return value
@@ -70,9 +70,26 @@ def change_inode(state: Clients, client: Client, act: Act, operation: Operation,
     """Have ``operation`` carried out, which changes one inode."""
     state.before_change(client, inode)
     before = inode.changed
-    value = state.perform(act[0], operation, act[2])
+    try:
+        value = state.perform(act[0], operation, act[2])
+    except OSError:
+        state.nothing_changed()
+        raise
     if inode.changed != before:
+        state.all_changed()
         state.after_change(client, inode, before, act)
+    else:
+        state.nothing_changed()
+    return value
+
+
+def _done(state: Clients, act: Act, operation: Operation) -> Any:
+    try:
+        value = state.perform(act[0], operation, act[2])
+    except OSError:
+        state.nothing_changed()
+        raise
+    state.all_changed()
     return value
 
 

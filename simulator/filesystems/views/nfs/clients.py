@@ -48,8 +48,8 @@ class Clients:
     """
 
     __slots__ = (
-        "clients", "decisions", "journal", "mount", "now", "per_node", "perform", "remembers_all", "server", "tree",
-        "unflushed",
+        "_kept", "clients", "decisions", "journal", "mount", "now", "per_node", "perform", "remembers_all", "server",
+        "tree", "unflushed",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +66,7 @@ class Clients:
         self.clients = [Client(node) for node in range(nodes)]
         self.unflushed: dict[Inode, Unflushed] = {}
         self.now = 0
+        self._kept: list[tuple[Known, str | None]] = []
 
     def client_of(self, rank: int) -> Client:
         """The client of the rank's node; ranks of one node share it."""
@@ -145,8 +146,24 @@ class Clients:
                 continue
             if known.old is None:
                 self._keep(known, inode)
+                self._kept.append((known, None))
             if name is not None and known.names.get(name) is CURRENT:
                 self.journal.put(known.names, name, inode.entries.get(name))
+                self._kept.append((known, name))
+
+    def all_changed(self) -> None:
+        """What ``before_change`` has announced has happened."""
+        self._kept.clear()
+
+    def nothing_changed(self) -> None:
+        """What ``before_change`` has announced since the last change has not happened."""
+        for known, name in self._kept:
+            if name is None:
+                self.save(known)
+                known.old = None
+            else:
+                self.journal.put(known.names, name, CURRENT)
+        self._kept.clear()
 
     def after_change(self, client: Client, inode: Inode, before: int, act: Act, name: str | None = None) -> None:
         """The client has had an inode changed, whose ctime was ``before``, or a name in it.

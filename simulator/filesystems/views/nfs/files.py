@@ -28,14 +28,16 @@ from simulator.filesystems.views.nfs.changing import (
 from simulator.filesystems.views.nfs.clients import (
     READ,
     UPDATE,
+    WRITE,
     Act,
     Clients,
     Unflushed,
     change_of,
+    flush_of,
     opens_of,
 )
 from simulator.filesystems.views.nfs.flushing import described, flush, flushed, require_served, unseen
-from simulator.filesystems.views.nfs.knowledge import Client, Old, is_gone
+from simulator.filesystems.views.nfs.knowledge import Client, Old
 from simulator.filesystems.views.nfs.walking import Last, resolve
 from simulator.filesystems.views.node_locks import lock_on_node
 from simulator.operations import Close, Fsync, Lock, Open, Read, Truncate, Write
@@ -99,8 +101,7 @@ def read(state: Clients, client: Client, act: Act, operation: Read) -> Any:
     if description is None or not description.readable or description.inode.entries is not NO_ENTRIES:
         return state.perform(act[0], operation, act[2])
     inode = description.inode
-    if is_gone(inode):
-        require_served(state, client, act, inode)
+    require_served(state, client, act, inode)
     known = state.known(client, inode, act)
     content = None
     if known.old is not None:
@@ -130,6 +131,8 @@ def write(state: Clients, client: Client, act: Act, operation: Write) -> Any:
     if description is None or not description.writable:
         return state.perform(act[0], operation, act[2])
     inode = description.inode
+    if state.tree.accesses is not None:
+        state.tree.accesses.append((flush_of(inode), WRITE))
     end = _believed_end(state, client, act, inode) if description.append else None
     held = state.unflushed.get(inode)
     if held is not None and held.client is not client:
@@ -160,8 +163,7 @@ def truncate(state: Clients, client: Client, act: Act, operation: Truncate) -> A
         inode = description.inode if description is not None else None
     if inode is None or inode.entries is not NO_ENTRIES:
         return state.perform(act[0], operation, act[2])
-    if is_gone(inode):
-        require_served(state, client, act, inode)
+    require_served(state, client, act, inode)
     if is_stale:
         operation = at_inode(operation, inode)
     flushed(state, inode)
@@ -190,9 +192,9 @@ def lock(state: Clients, client: Client, act: Act, operation: Lock) -> Any:
     inode, kind = description.inode, operation.how & ~fcntl.LOCK_NB
     if (kind == fcntl.LOCK_EX and not description.writable) or (kind == fcntl.LOCK_SH and not description.readable):
         raise failure(errno.EBADF)
+    value = state.perform(act[0], operation, act[2])
     if inode.entries is NO_ENTRIES:
         flush(state, client, act, inode)
-    value = state.perform(act[0], operation, act[2])
     if kind != fcntl.LOCK_UN:
         known = state.fetch(client, inode, act)
         state.save(known)
@@ -206,16 +208,17 @@ def _opened(state: Clients, client: Client, act: Act, inode: Inode, path_only: b
         state.tree.accesses.append((opens_of(inode, client), UPDATE))
     if path_only:
         return
-    known = client.known.get(inode)
-    if known is None or (not state.mount.nocto and known.change != inode.changed):
+    if state.mount.nocto:
+        state.known(client, inode, act)
+    else:
         state.fetch(client, inode, act)
-    elif state.tree.accesses is not None:
-        state.tree.accesses.append((change_of(inode), READ))
 
 
 def _believed_end(state: Clients, client: Client, act: Act, inode: Inode) -> int | None:
     """Where the client takes the end of the file to be, where that is not where it is; else None."""
     known = state.known(client, inode, act)
+    if state.tree.accesses is not None:
+        state.tree.accesses.append((change_of(inode), READ))
     old = known.old
     if old is not None and old.attributes.size != size_of(inode.content):
         text = f"node {client.node} appends where it takes the end to be"

@@ -8,10 +8,10 @@ from typing import Any
 from simulator.filesystems.posix.descriptors import Description
 from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
-from simulator.filesystems.posix.inode import Inode
+from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.tree import save
 from simulator.filesystems.views.nfs.clients import READ, WRITE, Act, Clients, change_of, flush_of
-from simulator.filesystems.views.nfs.knowledge import Client, is_gone
+from simulator.filesystems.views.nfs.knowledge import Client
 from simulator.operations import data, links
 
 
@@ -31,9 +31,9 @@ def unseen(state: Clients, client: Client, act: Act, inode: Inode) -> Any:
 
 def flushed(state: Clients, inode: Inode) -> None:
     """The server has all that was written to the file."""
+    if state.tree.accesses is not None:
+        state.tree.accesses.append((flush_of(inode), WRITE if inode in state.unflushed else READ))
     if inode in state.unflushed:
-        if state.tree.accesses is not None:
-            state.tree.accesses.append((flush_of(inode), WRITE))
         state.journal.drop(state.unflushed, inode)
 
 
@@ -42,12 +42,13 @@ def flush(state: Clients, client: Client, act: Act, inode: Inode) -> None:
 
     What could not be sent is lost (nfs(5), "soft": data corruption).
     """
+    if state.tree.accesses is not None:
+        state.tree.accesses.append((flush_of(inode), READ))
     held = state.unflushed.get(inode)
     if held is None or held.client is not client:
         return
     flushed(state, inode)
-    if is_gone(inode):
-        require_served(state, client, act, inode)
+    require_served(state, client, act, inode)
     code = timed_out(state, act) if held.content is not inode.content else 0
     if code:
         save(state.tree, inode)
@@ -69,13 +70,16 @@ def timed_out(state: Clients, act: Act) -> int:
 
 
 def require_served(state: Clients, client: Client, act: Act, inode: Inode) -> None:
-    """A request about a file without a name, that another client has removed: raises ESTALE.
+    """A request is made with a handle. Raises ESTALE where the inode is gone that it is of.
 
-    A server of NFSv4 may hold the file for those that have it open, so there both are allowed.
+    A server of NFSv4 may hold a file for those that have it open, so there both are allowed. What this client removed
+    itself it knows of.
     """
     if state.tree.accesses is not None:
-        state.tree.accesses.append((links(inode.number), READ))
-    if state.mount.vers == 4:
+        state.tree.accesses += [(links(inode.number), READ), (change_of(inode), READ)]
+    if inode.links or inode in client.removed:
+        return
+    if state.mount.vers == 4 and inode.entries is NO_ENTRIES:
         text = "the server no longer has the file that another node removed"
         if not state.decisions.ask("estale", act[0], act[1], text):
             return

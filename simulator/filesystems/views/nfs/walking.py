@@ -24,9 +24,18 @@ from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.paths import Path, parse
 from simulator.filesystems.posix.walk import LINK_LIMIT
-from simulator.filesystems.views.nfs.clients import READ, UPDATE, WRITE, Act, Clients, belief_of, believes_otherwise
+from simulator.filesystems.views.nfs.clients import (
+    READ,
+    UPDATE,
+    WRITE,
+    Act,
+    Clients,
+    belief_of,
+    believes_otherwise,
+    change_of,
+)
 from simulator.filesystems.views.nfs.knowledge import CURRENT, UNKNOWN, Client, is_gone
-from simulator.operations import attributes, name_in
+from simulator.operations import attributes, links, name_in
 
 _EVERYTHING: Final = 1 << 30
 _SPECIAL: Final = frozenset({"", ".", ".."})
@@ -230,6 +239,8 @@ class _Walk:
                 if is_gone(current) and current not in client.removed:
                     return _End(current, name, None, trusted, lost=True)
                 return _End(current, name, current.entries.get(name), trusted)
+            if trusted:
+                self._ask_about(current)
             child = self._child(current, name, not parts, limit - trusted, trusted > 0 and limit == _EVERYTHING)
             if child is _LOST:
                 return _End(current, name, None, trusted, lost=True)
@@ -282,18 +293,22 @@ class _Walk:
             return child
         believed = known.names[name]
         assert believed is None or isinstance(believed, Inode)
-        if is_last and not self._counts(believed):
-            return child
-        if left > 0:
+        counts = not is_last or self._counts(believed)
+        if left > 0 or not counts:
             if accesses is not None:
                 accesses.append((belief_of(directory, client, name), READ))
-            return believed
+            return believed if counts else child
         if accesses is not None:
             accesses.append((belief_of(directory, client, name), WRITE))
         if state.mount.vers == 3:
             known = state.fetch(client, directory, act)
         state.learn(known, name, child)
         return child
+
+    def _ask_about(self, inode: Inode) -> None:
+        """For footprints: it matters whether the server still has the inode, and whether it has changed."""
+        if self._state.tree.accesses is not None:
+            self._state.tree.accesses += [(links(inode.number), READ), (change_of(inode), READ)]
 
     def _counts(self, believed: Inode | None) -> bool:
         """Whether the operation goes by what the client believes of the last name."""
@@ -307,6 +322,7 @@ class _Walk:
         """What the client was led to, if it can be used: the handle must be known to the server, or not be needed."""
         inode = found.inode
         assert inode is not None
+        self._ask_about(inode)
         if not is_gone(inode):
             return found
         if self.last is Last.CLIENT:
