@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, Protocol
 
 from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
 
 from simulator.campaigns.fuzzing.arms import Arms
 from simulator.campaigns.fuzzing.finishing import Errand, Finished, finish
@@ -23,7 +24,7 @@ from simulator.campaigns.fuzzing.job import Reply, Request, make_runs, packed
 from simulator.campaigns.fuzzing.limits import Limits, ignoring_interrupts
 from simulator.campaigns.fuzzing.proposal import Proposal
 from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
-from simulator.errors import CannotDo
+from simulator.errors import CannotDo, UsageError
 
 _BATCH = 16
 """Runs of a batch at most; the first ones of a scenario are smaller, since each of them teaches much."""
@@ -115,6 +116,7 @@ class Campaign:
             self._keep_progress()
 
     def _answers(self) -> Iterator[Reply | Finished]:
+        _check_backend(self.workers)
         parallel = Parallel(
             n_jobs=self.workers, return_as="generator_unordered", pre_dispatch=self.workers, batch_size=1
         )
@@ -223,3 +225,12 @@ class Campaign:
     def _keep_progress(self) -> None:
         for standing in self.standings:
             standing.keep_progress()
+
+
+def _check_backend(workers: int) -> None:
+    """Raise UsageError where the backend that joblib was told to use cannot serve."""
+    backend, _ = get_active_backend()
+    if workers > 1 and getattr(backend, "uses_threads", False):
+        raise UsageError(f"{type(backend).__name__}: threads of one process cannot fuzz, as they share its boundary")
+    if workers > 1 and not backend.supports_return_generator:
+        raise UsageError(f"{type(backend).__name__}: this backend of joblib gives no result before it has all of them")

@@ -52,7 +52,7 @@ class Prepared:
 
 
 def prepared(scenario: Scenario, session: str) -> Prepared:
-    """The scenario made ready, remembered for a session: the next one imports the code under test anew."""
+    """The scenario made ready, once a session."""
     return _prepared(msgspec.json.encode(scenario), session)
 
 
