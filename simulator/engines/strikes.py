@@ -11,7 +11,7 @@ import msgspec
 from simulator.engines.interface import Engine, Instead, Step
 from simulator.errors import UsageError
 from simulator.faults import ErrorRule
-from simulator.filesystems.durability import Change, DurableModel, drawn_losses, losses_in_words
+from simulator.filesystems.durability import Change, drawn_losses, durable_of, losses_in_words
 from simulator.operations import Extent, Fsync, Open, Operation, Write, paths_of
 from simulator.tape import Address
 
@@ -90,8 +90,8 @@ class Strikes:
         self._note(f"the power fails; lost: {outage.text}")
 
     def _lose_power(self, value: int) -> None:
-        filesystem = self._filesystem
-        if not isinstance(filesystem, DurableModel):
+        filesystem = durable_of(self._filesystem)
+        if filesystem is None:
             raise UsageError("faults.power_losses: the file system has no crash model")
         self.killed = True
         for rank in range(self._engine.world_size):
@@ -104,12 +104,13 @@ class Strikes:
         for rank, n in filesystem.changes(lost):
             self._record[self._attempt, "lost", rank, n] = 1
         self._note(f"the power fails; lost: {losses_in_words(filesystem, filesystem.ordering().dependent(lost))}")
-        filesystem.lose_power(lost)
+        self._filesystem.lose_power(lost)
 
     def _effect(self, rule: ErrorRule, rank: int, operation: Operation) -> OSError | Instead | None:
         if rule.effect == "fail":
-            if isinstance(operation, Fsync) and isinstance(self._filesystem, DurableModel):
-                self._filesystem.sync_failed(rank, operation)
+            durable = durable_of(self._filesystem)
+            if isinstance(operation, Fsync) and durable is not None:
+                durable.sync_failed(rank, operation)
             return OSError(rule.number(), rule.errno)
         if rule.effect == "lie":
             return Instead(None)

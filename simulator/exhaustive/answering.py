@@ -24,6 +24,11 @@ def check_bounds(experiment: Experiment) -> None:
                 f"filesystem.options.{option}: exhaustive search cannot go through {choice.options[option]}; explore "
                 "samples them"
             )
+    if experiment.scenario.faults.power_losses:
+        raise UsageError(
+            f"faults.power_losses: exhaustive search goes through power losses, or through what {choice.profile} may "
+            "answer; explore samples both"
+        )
     if experiment.scenario.restarts:
         raise UsageError(
             f"restarts: of what {choice.profile} may answer, exhaustive search goes through one attempt of the job "

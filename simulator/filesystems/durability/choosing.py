@@ -23,4 +23,5 @@ def with_disk(filesystem: Any, choice: FilesystemChoice, ranks_per_node: int) ->
 
 def durable_of(filesystem: Any) -> DurableModel | None:
     """What knows which of a file system is on the disk, if anything does."""
-    return filesystem if isinstance(filesystem, DurableModel) else None
+    below = getattr(filesystem, "server", filesystem)  # What the views of the nodes are of.
+    return below if isinstance(below, DurableModel) else None

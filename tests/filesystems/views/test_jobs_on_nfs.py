@@ -186,3 +186,27 @@ def test_options_reach_the_file_system_from_a_scenario_and_wrong_ones_are_named(
         Experiment(trainer("4.36.2", "nfs", vers=5))
     with pytest.raises(UsageError, match="exhaustive search needs a bound of what nfs"):
         simulator.certify(trainer("4.36.2", "nfs"))
+
+
+def saves_without_closing(rank: Rank) -> None:
+    """What is written is in the page cache of the client until the file is closed."""
+    if rank.index == 0:
+        number = os.open(rank.root / "model", os.O_CREAT | os.O_WRONLY)
+        os.write(number, b"model")
+    rank.barrier()
+    rank.saved(1)
+    os.path.exists(rank.root)
+
+
+def picks(root: Path) -> Path | None:
+    return root / "model" if (root / "model").exists() and (root / "model").read_bytes() == b"model" else None
+
+
+def test_a_power_loss_takes_what_was_not_closed_also_in_the_views_of_nodes() -> None:
+    given = {"nodes": 2, "filesystem": "nfs", "pick": picks, "schedules": 30}
+    assert simulator.explore(saves_without_closing, **given).verdict == "clean"
+    for restarts in (0, 1):
+        faults = simulator.Faults(power_losses=1)
+        result = simulator.explore(saves_without_closing, faults=faults, restarts=restarts, **given)
+        assert result.failure is not None
+        assert "after a power loss" in result.failure.error
