@@ -27,7 +27,7 @@ from simulator.exhaustive.search import Counts, Proof, Search
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.run import Run
-from simulator.scenario import Scenario
+from simulator.scenario import FilesystemChoice, Scenario
 
 Progress = Callable[[int, float, float], None]
 """Called after each run with the number of classes, an estimate of the part that is done, and the seconds used."""
@@ -38,7 +38,7 @@ def certify(
     *,
     nodes: int | None = None,
     ranks_per_node: int | None = None,
-    filesystem: str = "shared",
+    filesystem: str | FilesystemChoice = "shared",
     persistence: str | None = None,
     pick: Callable[[Path], Path | None] | None = None,
     invariants: Invariants = (),

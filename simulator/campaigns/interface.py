@@ -25,7 +25,7 @@ def experiment_of(
     *,
     nodes: int | None = None,
     ranks_per_node: int | None = None,
-    filesystem: str = "shared",
+    filesystem: str | FilesystemChoice = "shared",
     persistence: str | None = None,
     faults: Faults | None = None,
     restarts: int = 0,
@@ -51,7 +51,7 @@ def experiment_of(
             cluster=Cluster(2 if nodes is None else nodes, 1 if ranks_per_node is None else ranks_per_node),
             strategy=StrategyChoice(strategy[0]),
             invariants=names,
-            filesystem=FilesystemChoice(filesystem, persistence),
+            filesystem=_chosen(filesystem, persistence),
             faults=faults or Faults(),
             restarts=restarts,
         )
@@ -66,7 +66,7 @@ def experiment_of(
         cluster = Cluster(len(each) // max(1, per_node) if nodes is None else nodes, per_node)
     scenario = Scenario(
         cluster=cluster,
-        filesystem=FilesystemChoice(filesystem, persistence),
+        filesystem=_chosen(filesystem, persistence),
         faults=faults or Faults(),
         restarts=restarts,
         program=reference_of(programs),
@@ -76,12 +76,19 @@ def experiment_of(
     return Experiment(scenario, programs=each, pick=pick, checks=checks)
 
 
+def _chosen(filesystem: str | FilesystemChoice, persistence: str | None) -> FilesystemChoice:
+    """A file system by the name of its profile, or with options."""
+    if isinstance(filesystem, str):
+        return FilesystemChoice(filesystem, persistence)
+    return filesystem if persistence is None else msgspec.structs.replace(filesystem, persistence=persistence)
+
+
 def explore(
     programs: Programs | Scenario | Experiment,
     *,
     nodes: int | None = None,
     ranks_per_node: int | None = None,
-    filesystem: str = "shared",
+    filesystem: str | FilesystemChoice = "shared",
     persistence: str | None = None,
     scheduler: str = "mixed",
     schedules: int = 1000,

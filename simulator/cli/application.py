@@ -14,6 +14,7 @@ from simulator.cli.demo import demo
 from simulator.cli.explore import explore
 from simulator.cli.fuzz import fuzz
 from simulator.cli.help import GroupedCommand
+from simulator.cli.profiles import profiles
 from simulator.cli.replay import replay
 from simulator.cli.run import run as run_command
 from simulator.cli.shapes import shapes
@@ -42,7 +43,7 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, certify, fuzz, replay, show, strategies, shapes, demo):
+    for command in (explore, certify, fuzz, replay, show, strategies, profiles, shapes, demo):
         app.command(cls=GroupedCommand)(command)
     app.command("run", cls=GroupedCommand)(run_command)
     return app

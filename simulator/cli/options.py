@@ -80,8 +80,15 @@ class ScenarioOptions:
         int | None, typer.Option(metavar="N", help="Ranks on each machine.  [default: 1]", rich_help_panel=JOB)
     ] = None
     fs: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="File system.  [default: shared]", rich_help_panel=JOB)
+        str | None,
+        typer.Option(
+            metavar="PROFILE", help="File system (see ckptrace profiles).  [default: shared]", rich_help_panel=JOB
+        ),
     ] = None
+    fs_option: Annotated[
+        list[str],
+        typer.Option(metavar="KEY=VALUE", help="For the file system's profile; repeatable.", rich_help_panel=JOB),
+    ] = field(default_factory=list)
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Training steps.  [default: 2]", rich_help_panel=JOB)
     ] = None

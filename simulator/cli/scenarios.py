@@ -9,7 +9,7 @@ import msgspec
 
 from simulator.cli.options import ScenarioOptions, pairs_of
 from simulator.errors import UsageError
-from simulator.scenario import Scenario, StrategyChoice, load
+from simulator.scenario import FilesystemChoice, Scenario, StrategyChoice, load
 
 _Part = TypeVar("_Part", bound=msgspec.Struct)
 
@@ -34,7 +34,7 @@ def with_options(base: Scenario, options: ScenarioOptions) -> Scenario:
             best=options.best,
             **_keep(options.keep),
         ),
-        filesystem=_with(base.filesystem, profile=options.fs),
+        filesystem=_filesystem(base.filesystem, options),
         faults=_with(base.faults, kills=options.kills, node_kills=options.node_kills, job_death=options.job_death),
         **_code(base, options),
         **_given(restarts=options.restarts, invariants=_names(options.invariants)),
@@ -47,6 +47,13 @@ def with_options(base: Scenario, options: ScenarioOptions) -> Scenario:
         raise UsageError("pick: a strategy has a pick of its own")
     scenario.validate()
     return scenario
+
+
+def _filesystem(base: FilesystemChoice, options: ScenarioOptions) -> FilesystemChoice:
+    """The file system; another profile than the file's does not have the file's options."""
+    given = pairs_of(options.fs_option, "--fs-option")
+    kept = base.options if options.fs in (None, base.profile) else {}
+    return _with(base, profile=options.fs, options={**kept, **given})
 
 
 def _code(base: Scenario, options: ScenarioOptions) -> dict[str, Any]:

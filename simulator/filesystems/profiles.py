@@ -70,10 +70,10 @@ def names() -> list[str]:
     return sorted([*PROFILES, WITNESS])
 
 
-def in_words() -> str:
-    """Every profile with what it is, a line each."""
-    width = max(map(len, PROFILES))
-    return "\n".join(f"{name:{width}}  {PROFILES[name].about}" for name in sorted(PROFILES))
+def options_of_profile(name: str) -> dict[str, Any]:
+    """The options of a profile, each with its default."""
+    profile = PROFILES[name]
+    return {**msgspec.structs.asdict(profile.options()), **msgspec.structs.asdict(profile.variations)}
 
 
 def server_of(name: str) -> str:
