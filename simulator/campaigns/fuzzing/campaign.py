@@ -148,7 +148,7 @@ class Campaign:
             return None
         number = self._arms.draw(self._random, [str(number) for number in able])
         standing = self.standings[int(number)]
-        proposals = standing.propose(self._size(standing), self._unused)
+        proposals = standing.propose(batch_of(standing), self._unused)
         self._under_way[ticket] = (standing, proposals)
         disturbed = next((n for n, each in enumerate(proposals) if each.tape or each.draws), -1)
         check = -1 if standing.checked else disturbed
@@ -180,13 +180,6 @@ class Campaign:
             if each.problem is None and (unused or (each.returning and each.handed))
         ]
         return [number for number in able if not self.standings[number].handed] or able
-
-    def _size(self, standing: Standing) -> int:
-        size = _BATCH if standing.returning and standing.handed else min(_BATCH, 1 + standing.handed // 8)
-        if standing.operations:
-            runs = standing.schedules + standing.rerun
-            size = min(size, _BATCH_OPERATIONS * runs // standing.operations)
-        return max(1, size)
 
     def _seconds(self) -> float | None:
         if self.workers == 1 and self.limits.seconds is None:
@@ -225,6 +218,15 @@ class Campaign:
     def _keep_progress(self) -> None:
         for standing in self.standings:
             standing.keep_progress()
+
+
+def batch_of(standing: Standing) -> int:
+    """How many runs the next batch of a scenario has."""
+    size = _BATCH if standing.returning and standing.handed else min(_BATCH, 1 + standing.handed // 8)
+    if standing.operations:
+        runs = standing.schedules + standing.rerun
+        size = min(size, _BATCH_OPERATIONS * runs // standing.operations)
+    return max(1, size)
 
 
 def _check_backend(workers: int) -> None:
