@@ -172,7 +172,10 @@ def test_a_page_that_cannot_be_written_is_named(ckptrace: Command, recorded: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clusters = 1", "unknown field `clusters`; its keys are cluster, workload, strategy, program, pick, "),
+        (
+            "clusters = 1",
+            "unknown field `clusters`; its keys are cluster, workload, strategy, program, command, pick, ",
+        ),
         ("[cluster]\nnode = 1", "unknown field `node` - at `$.cluster`; its keys are nodes, ranks_per_node"),
         ("[strategy]\nname = 'a'\noption = 1", "unknown field `option` - at `$.strategy`; its keys are name, options"),
         (
