@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from uuid import uuid4
 
 import pytest
 
@@ -50,19 +51,23 @@ def digest(run: Run) -> str:
 
 @contextmanager
 def nobody_left() -> Iterator[None]:
-    before = set(_programs())
-    yield
-    assert set(_programs()) <= before
+    """Whatever was started meanwhile has ended: told by its environment, so that other tests may run beside this one."""
+    mark = uuid4().hex
+    os.environ["MARK_OF_A_TEST"] = mark
+    try:
+        yield
+    finally:
+        del os.environ["MARK_OF_A_TEST"]
+    assert not list(_marked(mark.encode()))
 
 
-def _programs() -> Iterator[str]:
-    """The processes that run a test's program or fork its ranks, by number."""
+def _marked(mark: bytes) -> Iterator[str]:
     for name in os.listdir("/proc"):
         try:
-            line = Path("/proc", name, "cmdline").read_bytes()
+            environment = Path("/proc", name, "environ").read_bytes()
         except OSError:
             continue
-        if name.isdigit() and (b"program.py" in line or b"ckptrace_zygote" in line):
+        if mark in environment:
             yield name
 
 
