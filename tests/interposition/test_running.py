@@ -51,7 +51,7 @@ def digest(run: Run) -> str:
 
 @contextmanager
 def nobody_left() -> Iterator[None]:
-    """Whatever was started meanwhile has ended: told by its environment, so that other tests may run beside this one."""
+    """Whatever was started meanwhile has ended: told by its environment, so that other tests may run beside it."""
     mark = uuid4().hex
     os.environ["MARK_OF_A_TEST"] = mark
     try:
