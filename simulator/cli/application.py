@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from simulator.cli.certify import certify
+from simulator.cli.ci import ci
 from simulator.cli.demo import demo
 from simulator.cli.explore import explore
 from simulator.cli.fuzz import fuzz
@@ -43,7 +44,7 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, certify, fuzz, replay, show, strategies, profiles, shapes, demo):
+    for command in (explore, certify, fuzz, ci, replay, show, strategies, profiles, shapes, demo):
         app.command(cls=GroupedCommand)(command)
     app.command("run", cls=GroupedCommand)(run_command)
     return app

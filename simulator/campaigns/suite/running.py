@@ -1,0 +1,96 @@
+"""Runs a suite within a time budget that the scenarios share fairly; recorded failures are replayed first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from simulator.boundary import installed
+from simulator.campaigns.confirming import Confirmation, confirm as ask_the_disk
+from simulator.campaigns.replaying import replay
+from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.sampling import Progress, sample
+from simulator.campaigns.suite.cases import Case, Outcome
+from simulator.errors import CannotDo, CkptraceError
+from simulator.experiment import Experiment
+from simulator.scenario import Scenario
+
+Listener = Callable[[Case], Progress]
+"""Called when a case begins; gives the function that is told of its progress."""
+
+
+def run_suite(
+    cases: Sequence[Case],
+    *,
+    schedules: int,
+    seconds: float | None = None,
+    seed: int = 0,
+    confirm: bool = True,
+    listener: Listener | None = None,
+) -> Iterator[Outcome]:
+    """Run one case after the other; gives what became of each as soon as it is known.
+
+    Recordings come first. A scenario gets ``schedules`` schedules, or as many as its share of ``seconds`` allows: an
+    equal part of what is left, so that what one does not need is there for those after it. Expected failures are
+    neither confirmed nor bounded to fewer schedules than they ask for. What goes wrong with one case stops no other.
+    """
+    started = time.perf_counter()
+    recordings = [case for case in cases if case.kind == "regression"]
+    scenarios = [case for case in cases if case.kind == "scenario"]
+    for case in recordings:
+        yield _outcome(case, lambda case=case: replay(case.subject), confirm=False)  # type: ignore[misc]
+    for number, case in enumerate(scenarios):
+        share = None
+        if seconds is not None:
+            share = (seconds - (time.perf_counter() - started)) / (len(scenarios) - number)
+
+        def search(case: Case = case, share: float | None = share) -> Result:
+            return _searched(case, schedules, share, seed, listener)
+
+        yield _outcome(case, search, confirm=confirm)
+
+
+def _searched(case: Case, schedules: int, share: float | None, seed: int, listener: Listener | None) -> Result:
+    assert isinstance(case.subject, Scenario)
+    if share is not None and share <= 0:
+        raise CannotDo("not run: those before it used up the time")
+    if case.expected is not None:
+        schedules = max(schedules, case.expected.schedules)
+    experiment = Experiment(case.subject)
+    with installed():
+        return sample(
+            experiment,
+            schedules=schedules,
+            seconds=share,
+            seed=seed,
+            progress=None if listener is None else listener(case),
+        )
+
+
+def _outcome(case: Case, run: Callable[[], Result], *, confirm: bool) -> Outcome:
+    started = time.perf_counter()
+    result: Result | None = None
+    missed: str | None = None
+    confirmation: Confirmation | None = None
+    error: CkptraceError | None = None
+    try:
+        result = run()
+        if result.verdict == "incomplete":
+            error = CannotDo(f"incomplete: {result.reason}")
+        elif case.expected is not None:
+            missed = case.expected.missed_by(result)
+        elif confirm and result.failure is not None:
+            confirmation = _confirmation(result.failure)
+            if confirmation.outcome == "disagree":
+                error = CannotDo(confirmation.text)
+    except CkptraceError as raised:
+        error = raised
+    return Outcome(case, time.perf_counter() - started, result, missed, confirmation, error)
+
+
+def _confirmation(failure: Failure) -> Confirmation:
+    """What the disk says; where it cannot be asked, that is what is said."""
+    try:
+        return ask_the_disk(failure)
+    except CkptraceError as error:
+        return Confirmation("not asked", f"not confirmed: {error}")

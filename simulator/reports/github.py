@@ -1,0 +1,66 @@
+"""Failures as GitHub's workflow commands: the lines of the deciding operations are marked in the pull request.
+
+The commands and their escapes are those of GitHub's runner (``::error file=…,line=…,title=…::message``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from simulator.reports.reason import Reason, reason_of
+from simulator.reports.suite_object import Reported
+
+
+def error_commands(reported: Sequence[Reported], workspace: Path) -> Iterator[str]:
+    """One command for each line of a failure's deciding operations, and for the line that raised.
+
+    Where none of them is a file in ``workspace``, and for what is no failure, the scenario's file is marked.
+    """
+    for each in reported:
+        outcome = each.outcome
+        if outcome.status == "passed":
+            continue
+        result = outcome.result
+        failure = None if result is None else result.failure
+        marked: dict[tuple[str, int], str] = {}
+        if failure is not None and outcome.error is None:
+            reason = reason_of(failure.trace)
+            for site, text in _sites(reason):
+                place = _place(site, workspace)
+                if place is not None:
+                    marked.setdefault(place, f"{text}\n{reason.message}\n{' '.join(reason.sentences)}".rstrip())
+        if not marked:
+            marked[_relative(each.case.path, workspace) or str(each.case.path), 1] = outcome.said
+        title = f"{each.case.path.stem}: {outcome.status if failure is None else failure.invariant}"
+        for (file, line), text in marked.items():
+            yield f"::error file={_value(file)},line={line},title={_value(title)}::{_data(text)}"
+
+
+def _sites(reason: Reason) -> Iterator[tuple[str | None, str]]:
+    for one in reason.cited:
+        letter = "" if one.letter == "!" else f"{one.letter}: "
+        yield one.site, f"{letter}{one.text}"
+    yield reason.site, reason.meaning
+
+
+def _place(site: str | None, workspace: Path) -> tuple[str, int] | None:
+    """The file, relative to the workspace, and the line; None for what lies elsewhere."""
+    file, _, line = (site or "").rpartition(":")
+    if not file or not line.isdigit():
+        return None
+    relative = _relative(Path(file), workspace)
+    return None if relative is None else (relative, int(line))
+
+
+def _relative(file: Path, workspace: Path) -> str | None:
+    path, root = file.resolve(), workspace.resolve()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else None
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _value(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
