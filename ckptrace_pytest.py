@@ -156,7 +156,9 @@ def seed_of(config: pytest.Config) -> int:
 def width_of(config: pytest.Config) -> int:
     """Columns that reports may use."""
     shared: Any = getattr(config, "workerinput", {}).get("ckptrace_width")
-    return int(shared or config.get_terminal_writer().fullwidth)
+    if shared is not None:
+        return int(shared)
+    return config.get_terminal_writer().fullwidth if config.pluginmanager.has_plugin("terminalreporter") else 80
 
 
 def _require() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from simulator.errors import UsageError
 from simulator.faults import Faults
-from simulator.scenario import Cluster, Scenario
+from simulator.scenario import Cluster, FilesystemChoice, Scenario
 
 MARKER = "checkpoint_race"
 
@@ -25,7 +25,8 @@ class Race(msgspec.Struct, frozen=True, kw_only=True):
 
     nodes: int = 2
     ranks_per_node: int = 1
-    filesystem: str = "shared"
+    filesystem: str | FilesystemChoice = "shared"
+    persistence: str | None = None
     faults: Faults | None = None
     restarts: int = 0
     pick: Any = None
@@ -61,15 +62,27 @@ def race_of(marks: Iterable[pytest.Mark]) -> Race:
         raise UsageError(f"{MARKER}(pick={race.pick!r}): expected a function of the root")
     if race.schedules is not None and race.schedules < 1:
         raise UsageError(f"{MARKER}(schedules={race.schedules}): must be at least 1")
-    cluster = Cluster(race.nodes, race.ranks_per_node)
     try:
-        Scenario(cluster=cluster, faults=race.faults or Faults(), restarts=race.restarts).validate()
+        _scenario(race).validate()
     except UsageError as error:
         raise UsageError(f"{MARKER}: {error}") from error
     for name in _OF_CERTIFYING:
         if name in given and not race.certify:
             raise UsageError(f"{MARKER}({name}={given[name]!r}): only together with certify=True")
     return race
+
+
+def _scenario(race: Race) -> Scenario:
+    """The values that can be checked before there is a program."""
+    filesystem = race.filesystem
+    if isinstance(filesystem, str):
+        filesystem = FilesystemChoice(filesystem, race.persistence)
+    return Scenario(
+        cluster=Cluster(race.nodes, race.ranks_per_node),
+        filesystem=filesystem,
+        faults=race.faults or Faults(),
+        restarts=race.restarts,
+    )
 
 
 def _check(mark: pytest.Mark) -> None:
@@ -107,5 +120,11 @@ def _offending(text: str, given: dict[str, Any]) -> str:
     return f"{MARKER}({found['name']}={value!r}): {what}"
 
 
-_TYPES = {"object": "simulator.Faults(...)", "int": "a whole number", "float": "a number", "bool": "True or False"}
+_TYPES = {
+    "str": "a name",
+    "object": "simulator.Faults(...)",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "True or False",
+}
 """What msgspec calls the types of the arguments, and what they are."""

@@ -23,7 +23,7 @@ from simulator.pytest_plugin.program import Outcome, RankProgram
 from simulator.pytest_plugin.quiet import quiet
 from simulator.pytest_plugin.repeating import fits, raised_by, replayed
 from simulator.pytest_plugin.sharing import warnings_about
-from simulator.pytest_plugin.summary import properties_of
+from simulator.pytest_plugin.summary import counted, properties_of
 
 
 def run(item: pytest.Function, seed: int, width: int) -> None:
@@ -72,6 +72,7 @@ class _Test:
             nodes=race.nodes,
             ranks_per_node=race.ranks_per_node,
             filesystem=race.filesystem,
+            persistence=race.persistence,
             faults=race.faults,
             restarts=race.restarts,
             pick=race.pick,
@@ -172,7 +173,7 @@ def found_in_words(result: Result, race: Race, schedules: int) -> str:
     if failure is None:
         return ""
     if race.certify:
-        return f"by exhaustive search, after {result.schedules:,} schedules"
+        return f"by exhaustive search, after {counted(result.schedules, 'schedule')}"
     if failure.schedule == 1:
         return "in the first schedule, which nothing disturbs"
     return f"in schedule {failure.schedule:,} of {schedules:,}, scheduler {race.scheduler}, seed {result.seed}"

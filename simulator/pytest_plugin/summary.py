@@ -39,8 +39,8 @@ def summary_of(told: Sequence[Mapping[str, Any]], shared: int) -> str:
     schedules = sum(each["ckptrace_schedules"] for each in told)
     seconds = sum(each["ckptrace_seconds"] for each in told)
     parts = [
-        _counted(len(told), "test"),
-        f"{_counted(schedules, 'schedule')} in {seconds:.1f} s ({_rate(schedules, seconds):,} schedules/s)",
+        counted(len(told), "test"),
+        f"{counted(schedules, 'schedule')} in {seconds:.1f} s ({_rate(schedules, seconds):,} schedules/s)",
     ]
     certified = [each for each in told if each["ckptrace_verdict"] == "certified"]
     if certified:
@@ -52,7 +52,8 @@ def summary_of(told: Sequence[Mapping[str, Any]], shared: int) -> str:
     return "checkpoint races: " + ", ".join(parts)
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """``1 schedule``, ``2,000 schedules``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

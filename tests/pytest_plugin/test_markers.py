@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+import simulator
+from simulator.pytest_plugin.marker import Race
 from tests.pytest_plugin.sessions import REPAIRED, Sessions, marked
+
+
+def test_the_marker_takes_what_explore_and_certify_take() -> None:
+    """All but what a test has no use for: the programs are the test itself, its progress is that of the session."""
+    taken = {name for search in (simulator.explore, simulator.certify) for name in inspect.signature(search).parameters}
+    assert set(Race.__struct_fields__) - {"certify"} == taken - {"programs", "progress", "checkpoint"}
 
 
 @pytest.mark.parametrize(
@@ -19,10 +29,12 @@ from tests.pytest_plugin.sessions import REPAIRED, Sessions, marked
         ("schedules=0", "(schedules=0): must be at least 1"),
         ("seconds='1'", "(seconds='1'): expected a number, got str"),
         ("nodes=0", " cluster.nodes: must be at least 1, is 0"),
+        ("filesystem=3", "(filesystem=3): expected a name, got int"),
         ("restarts=-1", " restarts: must not be negative, is -1"),
         ("faults=3", "(faults=3): expected simulator.Faults(...), got int"),
         ("faults={'kill': 1}", "(faults={'kill': 1}): Object contains unknown field 'kill'"),
         ("pick=3", "(pick=3): expected a function of the root"),
+        ("scheduler=None", "(scheduler=None): expected a name, got NoneType"),
         ("certify=1", "(certify=1): expected True or False, got int"),
         ("certify=True, seed=1", "(seed=1, certify=True): certify goes through every class * takes no 'seed'"),
         ("preemptions=1", "(preemptions=1): only together with certify=True"),
