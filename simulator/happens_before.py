@@ -11,7 +11,8 @@ as the bits of one integer. Both hold the same; unions of sets are faster here, 
 
 Modification times need more than footprints: of two inodes whose times somebody compares, it matters which one was
 changed last, though no operation touches both. An inode is *tracked* when anybody looks at its time, and changes of
-two different tracked inodes conflict. Who looks at what is known only after a run: hence ``Looks``.
+two different tracked inodes conflict. Where somebody looks at more than their order (how old is this file?), all
+changes conflict, as each may move the time of the next. Who looks at what is known only after a run: hence ``Looks``.
 """
 
 from __future__ import annotations
@@ -34,8 +35,10 @@ from simulator.operations import (
     merged,
     modification_time,
 )
+from simulator.operations.footprint import all_changes
 
-_TIMES = frozenset({modification_time(0)[1], change_time(0)[1]})
+_TIMES = frozenset({modification_time(0)[1], change_time(0)[1], all_changes()[1]})
+_ALL_CHANGES = all_changes()
 _MEMORY = memory(0)[1]
 _NOTHING: frozenset[int] = frozenset()
 
@@ -74,9 +77,15 @@ class Touched(msgspec.Struct, frozen=True, gc=False):
 def touched(accesses: Iterable[Access], times: frozenset[Thing] = frozenset()) -> Touched:
     """What a step with these accesses touched, when the ``times`` are looked at by anybody."""
     things = merged(tuple(access for access in accesses if access[0][0] >= 0 or access[0][1] == _MEMORY))
+    # To look at more than an order is to track all changes; the look itself waits for none but those of what it sees.
+    things.pop(_ALL_CHANGES, None)
     if not times:
         return Touched(things)
-    return Touched(things, frozenset(t[0] for t, mode in things.items() if mode is not Mode.READ and t in times))
+    changed = [thing for thing, mode in things.items() if mode is not Mode.READ and thing[1] in _TIMES]
+    if changed and _ALL_CHANGES in times:
+        things[_ALL_CHANGES] = Mode.WRITE
+        return Touched(things)
+    return Touched(things, frozenset(thing[0] for thing in changed if thing in times))
 
 
 def times_of(things: Iterable[Thing]) -> frozenset[Thing]:

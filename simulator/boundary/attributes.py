@@ -13,6 +13,7 @@ from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act, error_of, refuse_call, require_open
 from simulator.boundary.paths import outside, place, target
 from simulator.boundary.stat_result import StatResult
+from simulator.boundary.timestamps import plain
 from simulator.filesystems.interface import FIRST_DESCRIPTOR
 from simulator.operations import AccessCheck, Chmod, Chown, Stat, Statvfs, Utime
 from simulator.originals import OS
@@ -194,7 +195,7 @@ def _nanoseconds(times: Any, ns: Any) -> tuple[int, int] | None:
     if ns is not None:
         if not isinstance(ns, tuple) or len(ns) != 2:
             raise TypeError("utime: 'ns' must be a tuple of two ints")
-        return int(ns[0]), int(ns[1])
+        return plain(ns[0]), plain(ns[1])
     if times is None:
         return None
     if not isinstance(times, tuple) or len(times) != 2:

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulator.boundary.caller import Caller
+from simulator.boundary.timestamps import in_nanoseconds, in_seconds
 from simulator.filesystems.interface import Attributes
 
 BLOCK_SIZE = 4096
 _SECOND = 1_000_000_000
-_LINKS, _MODIFIED, _CHANGED = 3, 8, 9
+_LINKS, _ACCESSED, _MODIFIED, _CHANGED = 3, 7, 8, 9
 
 
 class StatResult:
-    """The result of a stat. Reading a time of change or the number of links tells the caller that it was looked at."""
+    """The result of a stat. Reading a time or the number of links tells the caller that it was looked at."""
 
     __slots__ = ("_attributes", "_caller")
 
@@ -67,31 +68,27 @@ class StatResult:
 
     @property
     def st_atime(self) -> float:
-        return _seconds(self._attributes.accessed)
+        return in_seconds(self._accessed(), self._attributes)
 
     @property
     def st_mtime(self) -> float:
-        return _seconds(self.st_mtime_ns)
+        return in_seconds(self._modified(), self._attributes)
 
     @property
     def st_ctime(self) -> float:
-        return _seconds(self.st_ctime_ns)
+        return in_seconds(self._changed(), self._attributes)
 
     @property
     def st_atime_ns(self) -> int:
-        return self._attributes.accessed
+        return in_nanoseconds(self._accessed(), self._attributes)
 
     @property
     def st_mtime_ns(self) -> int:
-        attributes = self._attributes
-        self._caller.looked(attributes, "mtime")
-        return attributes.modified
+        return in_nanoseconds(self._modified(), self._attributes)
 
     @property
     def st_ctime_ns(self) -> int:
-        attributes = self._attributes
-        self._caller.looked(attributes, "ctime")
-        return attributes.changed
+        return in_nanoseconds(self._changed(), self._attributes)
 
     @property
     def st_blksize(self) -> int:
@@ -163,18 +160,26 @@ class StatResult:
         attributes = self._attributes
         if number == _LINKS:
             return self.st_nlink
-        if number == _MODIFIED:
-            return self.st_mtime_ns // _SECOND
-        if number == _CHANGED:
-            return self.st_ctime_ns // _SECOND
+        if number in (_ACCESSED, _MODIFIED, _CHANGED):
+            # Whether two times are in the same second depends on more than their order.
+            self._caller.looked(attributes, "value")
+            return {_ACCESSED: self._accessed, _MODIFIED: self._modified, _CHANGED: self._changed}[number]() // _SECOND
         return (
             attributes.mode, attributes.inode, attributes.device, 0, attributes.uid, attributes.gid, attributes.size,
-            attributes.accessed // _SECOND,
         )[number]  # fmt: skip
 
+    def _accessed(self) -> int:
+        # Only utime moves it, and the modification time with it.
+        self._caller.looked(self._attributes, "mtime")
+        return self._attributes.accessed
 
-def _seconds(nanoseconds: int) -> float:
-    return nanoseconds // _SECOND + 1e-9 * (nanoseconds % _SECOND)
+    def _modified(self) -> int:
+        self._caller.looked(self._attributes, "mtime")
+        return self._attributes.modified
+
+    def _changed(self) -> int:
+        self._caller.looked(self._attributes, "ctime")
+        return self._attributes.changed
 
 
 def _as_tuple(other: object) -> Any:

@@ -13,6 +13,7 @@ from simulator.invariants.judge import Check, ask, name_of
 from simulator.invariants.restart import Seen
 from simulator.invariants.viewer import World
 from simulator.operations import Thing, change_time, modification_time
+from simulator.operations.footprint import all_changes
 
 State: TypeAlias = int
 """Names a state: the digest of the file system and the attempt, and where that matters the order of its times."""
@@ -105,6 +106,8 @@ def _order_of(filesystem: Any, times: frozenset[Thing]) -> list[Any]:
             found.append((path, "modified", inode.modified))
         if change_time(inode.number) in times:
             found.append((path, "changed", inode.changed))
+    if all_changes() in times:
+        return [found, [(path, inode.modified, inode.changed) for path, inode in filesystem.walk_files()]]
     places = {time: place for place, time in enumerate(sorted({time for _, _, time in found}))}
     order: list[Any] = [(path, kind, places[time]) for path, kind, time in found]
     if any(inode == _ROOT for inode, _ in times):

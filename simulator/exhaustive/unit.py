@@ -17,7 +17,12 @@ from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
 from simulator.happens_before import Looks
 from simulator.operations import Lock
+from simulator.operations.footprint import all_changes
 
+_AGES = (
+    "a restart looks at more than the order of times (how old a file is, say), and the search follows their order only "
+    "from one attempt to the next"
+)
 _LOCKS = "a rank that dies lets its file locks go, and what the others do then is not explored"
 
 
@@ -92,6 +97,9 @@ class Unit:
         )
         if report.looks | self._looks != self._looks:
             return report
+        if self.start.attempt and all_changes() in journey.looks.times:
+            report.incomplete = _AGES
+            return report
         if self.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
             report.incomplete = report.incomplete or _LOCKS
         report.finding = self._judge.judge(journey)
@@ -99,6 +107,8 @@ class Unit:
             report.finding = self._outages.judge(journey)
             report.incomplete = report.incomplete or self._outages.reason
         report.looks |= Looks(self._states.times)
+        if all_changes() in self._states.times:
+            report.incomplete = report.incomplete or _AGES
         report.states = self._states.take_new()
         report.starts, self._starts = self._starts, []
         return report

@@ -18,7 +18,8 @@ from typing import TypeAlias
 
 Thing: TypeAlias = tuple[int, str]
 """(inode, facet). The facet: ``":data"``, ``":attributes"``, ``":links"``, ``":listing"``, ``":mtime"``, ``":ctime"``,
-``":lock"``, or ``"/NAME"``. A negative inode stands for what the tasks of one rank share, such as its descriptors."""
+``":lock"``, ``":changes"`` or ``"/NAME"``. A negative inode stands for what the tasks of one rank share, such as its
+descriptors."""
 
 
 class Mode(IntEnum):
@@ -78,12 +79,25 @@ def name_in(inode: int, name: str) -> Thing:
     return (inode, "/" + name)
 
 
+def all_changes(inode: int = 0) -> Thing:
+    """The order of all changes, whichever inode they are of: how much later one is than another depends on it."""
+    return (0, ":changes")
+
+
 def looked_at(inode: int, facet: str) -> list[Access]:
-    """What is read when somebody looks at the ``mtime``, the ``ctime`` or the ``links`` that a stat gave."""
+    """What is read when somebody looks at the ``mtime``, the ``ctime`` or the ``links`` that a stat gave.
+
+    ``value`` is a look at more than the order of a time and others.
+    """
     return [(thing(inode), Mode.READ) for thing in _LOOKS[facet]]
 
 
-_LOOKS = {"mtime": (modification_time,), "ctime": (modification_time, change_time), "links": (links,)}
+_LOOKS = {
+    "mtime": (modification_time,),
+    "ctime": (modification_time, change_time),
+    "value": (all_changes,),
+    "links": (links,),
+}
 
 
 def merged(footprint: Footprint) -> dict[Thing, Mode]:
