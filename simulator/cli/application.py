@@ -11,6 +11,7 @@ import typer
 
 from simulator.cli.certify import certify
 from simulator.cli.ci import ci
+from simulator.cli.compare import compare
 from simulator.cli.demo import demo
 from simulator.cli.explore import explore
 from simulator.cli.fuzz import fuzz
@@ -44,7 +45,7 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, certify, fuzz, ci, replay, show, strategies, profiles, shapes, demo):
+    for command in (explore, certify, fuzz, ci, replay, show, compare, strategies, profiles, shapes, demo):
         app.command(cls=GroupedCommand)(command)
     app.command("run", cls=GroupedCommand)(run_command)
     return app

@@ -44,3 +44,12 @@ def cost_model(profile: str, overrides: Mapping[str, float] | None = None) -> Co
         raise UsageError(f"costs: {error}") from error
     model.validate()
     return model
+
+
+DEFAULT = "lustre"
+"""The profile for a file system that has none of its own name."""
+
+
+def profile_for(filesystem: str) -> str:
+    """The cost profile that goes with a file system's profile: the one of its name, where there is one."""
+    return filesystem if filesystem in profile_names() else DEFAULT

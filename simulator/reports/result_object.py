@@ -31,7 +31,7 @@ def result_object(result: Result, trace: Path | None, confirmation: Confirmation
         "scenario",
         "certificate",
     )
-    table: dict[str, Any] = {"version": _version(), "format": FORMAT_VERSION}
+    table: dict[str, Any] = {"version": version(), "format": FORMAT_VERSION}
     table |= {field: getattr(result, field) for field in fields}
     table["invariant"] = result.failure.invariant if result.failure is not None else None
     table["failure"] = _failure(result.failure, trace, confirmation) if result.failure is not None else None
@@ -55,7 +55,8 @@ def _failure(failure: Failure, trace: Path | None, confirmation: Confirmation | 
     }
 
 
-def _version() -> str:
+def version() -> str:
+    """That of the installed distribution."""
     from importlib import metadata
 
     return metadata.version("ckptrace")

@@ -15,12 +15,6 @@ from tests.comparing.jobs import HOUR, request
 
 
 @pytest.fixture(scope="module")
-def compared() -> list[Compared]:
-    names = ("transformers-5.23", "staged-barrier", "transformers-4.36.0")
-    return list(compare([Candidate(name) for name in names], request(), processes=1))
-
-
-@pytest.fixture(scope="module")
 def trainer(compared: list[Compared]) -> Compared:
     return compared[0]
 

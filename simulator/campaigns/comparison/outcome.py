@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.comparison.situations import SITUATIONS, Situation
+from simulator.campaigns.comparison.situations import ALL_SITUATIONS, SITUATIONS, Situation
 from simulator.campaigns.confirming import Confirmation
 from simulator.campaigns.result import Failure
 from simulator.campaigns.scale_result import ScaleResult
@@ -41,7 +41,7 @@ class Request(msgspec.Struct, frozen=True):
     at_scale: int = 4
     seed: int = 0
     confirm: bool = True
-    situations: tuple[str, ...] = tuple(situation.name for situation in SITUATIONS)
+    situations: tuple[str, ...] = ALL_SITUATIONS
 
     def judged_in(self) -> list[Situation]:
         """The situations, in the order of all of them. Raises UsageError for a name that is none."""

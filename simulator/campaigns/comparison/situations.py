@@ -46,9 +46,8 @@ SITUATIONS = (
     Situation(
         "power-loss",
         "Power is lost",
-        "all nodes lose at any instant what was not durable, the job restarts",
+        "all nodes lose at any instant what was not durable; what a restart would find is judged",
         Faults(job_death=False, power_losses=1),
-        restarts=1,
     ),
     Situation(
         "full-disk",
@@ -59,3 +58,6 @@ SITUATIONS = (
         invariants=_AFTER_ERRORS,
     ),
 )
+
+ALL_SITUATIONS = tuple(situation.name for situation in SITUATIONS)
+"""Their names."""

@@ -11,8 +11,8 @@ _STYLES = Path(__file__).with_name("page.css")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(title: str, *body: Content) -> str:
-    """A whole HTML document."""
+def page(title: str, *body: Content, styles: str = "") -> str:
+    """A whole HTML document. ``styles`` are those that this kind of page has besides."""
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -20,7 +20,7 @@ def page(title: str, *body: Content) -> str:
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),
-        element("style", Markup(_STYLES.read_text(encoding="utf-8"))),
+        element("style", Markup(_STYLES.read_text(encoding="utf-8") + styles)),
     )
     return f"<!doctype html>\n{element('html', head, element('body', element('main', *body)), lang='en')}\n"
 

@@ -1,0 +1,69 @@
+"""The page in a real browser: nothing is fetched, nothing is complained about, and it fits a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulator.campaigns.comparison import Comparison
+from simulator.reports.comparison.page import comparison_page
+from simulator.reports.html.page import write
+from tests.comparing.browser import Page, browser, opened
+
+OVERFLOWING = """
+[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
+    && !e.closest('.scroll') && !e.closest('.aloud') && !e.closest('svg') && e.checkVisibility())
+    .map(e => e.outerHTML.slice(0, 80))
+"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    program = browser()
+    if program is None:
+        pytest.skip("no browser: Debian's package is chromium")
+    with opened(program, tmp_path_factory.mktemp("browser") / "profile") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def document(comparison: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write(path, comparison_page(comparison))
+    return path
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_leaves_the_page_and_nobody_complains(page: Page, document: Path, width: int, dark: bool) -> None:
+    page.requests.clear()
+    page.open(document, width, dark=dark)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert page.requests == [document.as_uri()]
+    assert page.complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(OVERFLOWING) == []
+    assert page.screenshot().startswith(b"\x89PNG")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(22, 22, 22)") == dark
+
+
+def test_a_request_and_a_complaint_would_be_seen(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "loud.html"
+    path.write_text("<img src='http://127.0.0.1:9/x.png'><script>console.error('no')</script>", encoding="utf-8")
+    page.requests.clear()
+    page.open(path, 800)
+    assert "http://127.0.0.1:9/x.png" in page.requests
+    assert page.complaints
+    page.complaints.clear()
+
+
+def test_the_links_of_the_table_lead_to_what_opens(page: Page, document: Path) -> None:
+    page.open(document, 1280)
+    links = page.evaluate("[...document.querySelectorAll('.overview a')].map(a => a.getAttribute('href').slice(1))")
+    assert links
+    assert page.evaluate(f"{links}.filter(id => !document.getElementById(id))") == []
+    page.evaluate("document.querySelector('.overview a').click()")
+    assert page.evaluate("document.querySelector('details.strategy').open") is True
