@@ -32,7 +32,7 @@ def scheduler_factories(name: str, undisturbed: Sequence[Step], costed: bool = F
     """
     if name == "mixed":
         parts = ["random", "pct:2", "sticky", "pct:3", "surw", "pos", *(["by-time"] if costed else [])]
-        return [factory for part in parts for factory in scheduler_factories(part, undisturbed)]
+        return [factory for part in parts for factory in scheduler_factories(part, undisturbed, costed)]
     kind, _, argument = name.partition(":")
     if kind == "random" and not argument:
         return [lambda random: RandomWalk(random)]

@@ -16,10 +16,24 @@ def show(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write one self-contained page.", rich_help_panel=OUTPUT),
     ] = None,
+    perfetto: Annotated[
+        Path | None,
+        typer.Option("--perfetto", metavar="FILE", help="Write a file for ui.perfetto.dev.", rich_help_panel=OUTPUT),
+    ] = None,
+    shiviz: Annotated[
+        Path | None,
+        typer.Option(
+            "--shiviz", metavar="FILE", help="Write a log with vector clocks for ShiViz.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     all_: Annotated[bool, typer.Option("--all", help="Leave no operation out.", rich_help_panel=OUTPUT)] = False,
     json: Json = None,
 ) -> int:
-    """Show a recorded run: verdict, reason, one lane per rank."""
+    """Show a recorded run: verdict, reason, one lane per rank; or as a page, or for another viewer.
+
+    What operations conflict is found by running the recording again, so these viewers need the code under test.
+    """
+    from simulator.cli.exports import export
     from simulator.cli.output import check_file, write_json
     from simulator.reports.html.failure import failure_page
     from simulator.reports.html.page import write
@@ -30,16 +44,19 @@ def show(
 
     recorded = load(trace)
     from_table(recorded.scenario, str(trace))
-    check_file(None if html is None else str(html))
+    for file in (html, perfetto, shiviz):
+        check_file(None if file is None else str(file))
     check_file(json)
     if html is not None:
         write(html, failure_page(recorded, trace))
+    written = [("page", html), *export(recorded, perfetto, shiviz)]
     if json is not None:
         write_json(trace_object(recorded, trace), json)
     if json != "-":
         console = console_for()
-        if html is None:
+        files = [(what, file) for what, file in written if file is not None]
+        if not files:
             print_trace(console, recorded, most=2**62 if all_ else MOST_ROWS)
-        else:
-            console.print(f"page    {html}", soft_wrap=True)
+        for what, file in files:
+            console.print(f"{what:<9}{file}", soft_wrap=True)
     return 0

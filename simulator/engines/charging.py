@@ -49,6 +49,10 @@ class Charging:
         """The end of the operation that was granted last."""
         return self._timeline.now
 
+    def shown(self, task: Charged) -> int:
+        """What the task's clock shows."""
+        return self._clock.times[task.clock]
+
     def begin(self, task: Charged, operation: Operation) -> None:
         """The task's operation becomes pending. One that waited for others, for a lock, begins no earlier than now."""
         rank = task.rank
