@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from simulator.campaigns.portfolio import sampled_faults
+from simulator.hypothesis.answering import DrawnAnswers
 from simulator.hypothesis.preparing import Preparations, Prepared
 from simulator.tape import Tape
 
@@ -25,8 +26,16 @@ class Schedule:
     def __repr__(self) -> str:
         return "<Schedule, drawn when a run begins>"
 
-    def draw(self, known: Prepared) -> Tape:
-        """All that a run leaves open: first where faults strike, then where the schedule switches."""
+    def number(self, largest: int) -> int:
+        """A number from 0 to ``largest``; Hypothesis shrinks it towards 0."""
+        return self._draw(st.integers(0, largest))
+
+    def answers(self, known: Prepared) -> DrawnAnswers | None:
+        """What the file system will answer; None where it has no choices."""
+        return None if known.questions is None else DrawnAnswers(self.number, known.questions)
+
+    def tape(self, known: Prepared) -> Tape:
+        """What is open before a run: first where faults strike, then where the schedule switches."""
         random = self._draw(_RANDOM)
         faults = sampled_faults(known.experiment.scenario, known.lengths, random) or Tape()
         return Tape({**faults.choices, **self._draw(known.switches).choices})

@@ -12,7 +12,9 @@ from simulator.campaigns.determinism import undisturbed_run
 from simulator.campaigns.sampling import rank_lengths
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
+from simulator.hypothesis.answering import Counted
 from simulator.hypothesis.switching import Points, switches
+from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
 
 _MOST = 64
@@ -20,11 +22,15 @@ _MOST = 64
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """An experiment, its schedules, and how many operations each rank does in an undisturbed run."""
+    """An experiment and its schedules; how many operations each rank does in an undisturbed run.
+
+    ``questions`` is how many choices the file system has in it, None where it never has any.
+    """
 
     experiment: Experiment
     switches: SearchStrategy[Tape]
     lengths: list[int]
+    questions: int | None = None
 
 
 def prepared(experiment: Experiment) -> Prepared:
@@ -36,13 +42,20 @@ def prepared(experiment: Experiment) -> Prepared:
     run = undisturbed_run(experiment)
     if run.incomplete is not None:
         raise CannotDo(f"the undisturbed run did not come to its end: {run.incomplete}")
-    if run.violation is None and not run.interleaved:
+    if run.violation is None and not run.interleaved and not experiment.scenario.faults.power_losses:
         raise CannotDo(
             "nothing can be interleaved: at no point could two ranks go on, so no race can be tested "
             f"({run.operations} operations, {experiment.ranks_in_words()})"
         )
-    points = Points([attempt.steps for attempt in run.attempts])
-    return Prepared(experiment, switches(points), rank_lengths(run, experiment.scenario.cluster.world_size))
+    counted = Counted() if experiment.has_choices else None
+    if counted is not None:
+        experiment.run(TapeReplay(Tape()), draw=counted)
+    return Prepared(
+        experiment,
+        switches(Points([attempt.steps for attempt in run.attempts])),
+        rank_lengths(run, experiment.scenario.cluster.world_size),
+        None if counted is None else counted.questions,
+    )
 
 
 class Preparations:

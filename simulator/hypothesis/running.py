@@ -111,8 +111,8 @@ def run(
     with installed(), tracers_apart():
         known = schedule.preparations.get(key, prepare)
         experiment = known.experiment
-        tape = schedule.draw(known)
-        made = experiment.run(TapeReplay(tape), tape)
+        tape = schedule.tape(known)
+        made = experiment.run(TapeReplay(tape), tape, draw=schedule.answers(known))
     if made.violation is not None:
         raise _kind_of(made.violation.signature)(experiment, made)
     if made.incomplete is not None:

@@ -109,3 +109,27 @@ def test_a_fault_that_decides_stays() -> None:
     violated, _ = falsify(program, faults=simulator.Faults(kills=1), invariants=[simulator.at_end(check)])
     assert violated is not None
     assert [kind for _, kind, _, _ in sorted(violated.failure.trace.choices().choices)] == ["kill"]
+
+
+def test_of_stale_answers_only_the_one_that_decides_is_left() -> None:
+    """Rank 1 has looked for a file before rank 0 made it; its node's cache may say for a while that there is none."""
+
+    def program(rank: simulator.Rank) -> None:
+        (rank.root / f"of-rank-{rank.index}").mkdir()
+        made = rank.root / "made"
+        if rank.index == 1:
+            for _ in range(3):
+                made.exists()
+        rank.barrier()
+        if rank.index == 0:
+            made.mkdir()
+        rank.barrier()
+        if rank.index == 1:
+            assert made.exists()
+
+    assert falsify(program, examples=200)[0] is None
+    violated, _ = falsify(program, filesystem="nfs")
+    assert violated is not None
+    tape = violated.failure.trace.choices()
+    assert len(tape) == 1
+    assert {kind for _, kind, _, _ in tape.choices} != {"schedule"}
