@@ -1,5 +1,7 @@
 """The forms of content: short bytes, torch files, safetensors files, and files that have a size but no bytes.
 
+The form ``sparse`` is ``size``, with files that begin as real ones do where that is known.
+
 Whatever the form, a trainer state is JSON text with ``global_step`` and a pointer is the text ``global_step{N}``, as
 Trainer and DeepSpeed write them. A content is a function of its stamp alone, so that a file that is torn, or mixed of
 two contents, differs from every whole one and is recognised when it is read.
@@ -18,7 +20,7 @@ from typing import Final, Protocol, TypeAlias
 from simulator.errors import UsageError
 from simulator.state import Form, Stamp
 
-FORMS: Final = ("bytes", "torch", "safetensors", "size")
+FORMS: Final = ("bytes", "torch", "safetensors", "size", "sparse")
 """The names of the forms. With ``safetensors`` the model's shards are safetensors files, all others torch files."""
 
 WriteExtent: TypeAlias = Callable[[int, int], None]
@@ -26,6 +28,8 @@ WriteExtent: TypeAlias = Callable[[int, int], None]
 
 HEADER_SIZE: Final = 64
 """Length in bytes of what a file of the form ``size`` really holds."""
+
+_HOLLOW = ("size", "sparse")
 
 _TENSOR_LENGTH = 16
 
@@ -92,34 +96,38 @@ class SizeOnly:
     """A form for shards that are too large to be written: a header of 64 bytes, then a hole up to the shard's size.
 
     The header names version, size and, by a digest and as much of its end as fits, the shard. ``write_extent`` makes
-    the hole; the default gives a sparse file. A shard smaller than the header is a header.
+    the hole; the default gives a sparse file. ``begins`` is what a real file of this name begins with, and comes first
+    where there is room for it. A shard smaller than the header is a header.
     """
 
-    def __init__(self, write_extent: WriteExtent | None = None) -> None:
+    def __init__(self, write_extent: WriteExtent | None = None, begins: bytes = b"") -> None:
         self._write_extent = write_extent or _sparse
+        self._begins = begins
 
     def write(self, path: str, stamp: Stamp, size: int) -> None:
         """Write header and hole."""
+        start = self._start(stamp, size)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
-            os.write(fd, _header(stamp, size))
-            if size > HEADER_SIZE:
-                self._write_extent(fd, size - HEADER_SIZE)
+            os.write(fd, start)
+            if size > len(start):
+                self._write_extent(fd, size - len(start))
         finally:
             os.close(fd)
 
     def read(self, path: str, name: str, size: int) -> Stamp:
         """The stamp that the header names. Raises ValueError naming the path when header or size is not right."""
+        before = len(self._before(size))
         fd = os.open(path, os.O_RDONLY)
         try:
-            header = os.read(fd, HEADER_SIZE)
+            start = os.read(fd, before + HEADER_SIZE)
             length = os.fstat(fd).st_size
         finally:
             os.close(fd)
-        version = re.match(rb"version (\d+) ", header)
+        version = re.match(rb"version (\d+) ", start[before:])
         stamp = Stamp(name, int(version.group(1))) if version else None
-        if stamp is None or header != _header(stamp, size):
-            raise ValueError(f"{path}: torn or foreign content: the header is {header!r}")
+        if stamp is None or start != self._start(stamp, size):
+            raise ValueError(f"{path}: torn or foreign content: the header is {start[before:]!r}")
         if length != max(size, HEADER_SIZE):
             raise ValueError(f"{path}: torn content: {length} bytes of {max(size, HEADER_SIZE)}")
         return stamp
@@ -127,6 +135,12 @@ class SizeOnly:
     def checksum(self, stamp: Stamp, size: int) -> str:
         """BLAKE2b of the header, which names everything that the content depends on."""
         return hashlib.blake2b(_header(stamp, size), digest_size=16).hexdigest()
+
+    def _before(self, size: int) -> bytes:
+        return self._begins if len(self._begins) + HEADER_SIZE <= size else b""
+
+    def _start(self, stamp: Stamp, size: int) -> bytes:
+        return self._before(size) + _header(stamp, size)
 
 
 class ReadableText:
@@ -206,19 +220,20 @@ class SafetensorsFile:
         return Stamp(metadata["name"], int(version.item()))
 
 
-def form_for(name: str, role: str, write_extent: WriteExtent | None = None) -> Form:
+def form_for(name: str, role: str, write_extent: WriteExtent | None = None, begins: bytes = b"") -> Form:
     """The form in which a workload of form ``name`` writes shards of ``role``.
 
-    ``write_extent`` is how the form ``size`` makes holes. Raises UsageError when there is no form of that name.
+    ``write_extent`` is how the forms ``size`` and ``sparse`` make holes, ``begins`` what a file of the latter begins
+    with. Raises UsageError when there is no form of that name.
     """
     if name not in FORMS:
         raise UsageError(f"workload.form: unknown form {name!r}; there are {', '.join(FORMS)}")
     if role == "trainer_state":
-        return WholeContent(TrainerStateText(), padded=name == "size")
+        return WholeContent(TrainerStateText(), padded=name in _HOLLOW)
     if role == "pointer":
         return WholeContent(PointerText())
-    if name == "size":
-        return SizeOnly(write_extent)
+    if name in _HOLLOW:
+        return SizeOnly(write_extent, begins if name == "sparse" else b"")
     if name == "bytes":
         return WholeContent(ReadableText())
     return WholeContent(SafetensorsFile() if name == "safetensors" and role == "model" else TorchFile())

@@ -29,11 +29,11 @@ class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is trained and saved.
 
-    ``layout`` names the files of a checkpoint, ``form`` their content: ``bytes``, ``torch``, ``safetensors`` or
-    ``size`` (sizes without bytes). ``model`` is needed by the layouts of a real model. The job does ``steps`` steps,
-    saves every ``save_every`` and keeps ``keep`` checkpoints (None: all); ``best`` is the step whose metric is best
-    (None: no metric). ``step_seconds`` is the virtual time of a training step. ``frozen`` adds a shard that never
-    changes.
+    ``layout`` names the files of a checkpoint, ``form`` their content: ``bytes``, ``torch``, ``safetensors``, ``size``
+    (sizes without bytes) or ``sparse`` (the same, with headers as real files have them). ``model`` is needed by the
+    layouts of a real model. The job does ``steps`` steps, saves every ``save_every`` and keeps ``keep`` checkpoints
+    (None: all); ``best`` is the step whose metric is best (None: no metric). ``step_seconds`` is the virtual time of a
+    training step. ``frozen`` adds a shard that never changes.
     """
 
     layout: str = "ddp"

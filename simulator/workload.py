@@ -28,7 +28,7 @@ class BoundWorkload:
         self._read_by_all: list[ShardSpec] = []
         self._read_by: list[list[ShardSpec]] = [[] for _ in range(world_size)]
         for spec in self.specs:
-            self._form(spec.role)  # an unknown form is refused here, not in the middle of a run
+            self._form(spec)  # an unknown form is refused here, not in the middle of a run
             self._written[spec.writer].append(spec)
             if spec.readers is None:
                 self._read_by_all.append(spec)
@@ -64,7 +64,7 @@ class BoundWorkload:
         """What the file at ``path`` holds, if its name is that of a checkpoint's file and its content is whole."""
         for spec in self.names.of(path):
             try:
-                return self._form(spec.role).read(path, spec.name, spec.size)
+                return self._form(spec).read(path, spec.name, spec.size)
             except (OSError, ValueError, EOFError):
                 return None
         return None
@@ -78,12 +78,14 @@ class BoundWorkload:
 
     def _shard(self, spec: ShardSpec, step: int) -> Shard:
         name = spec.name.format(step=step) if "{" in spec.name else spec.name
-        return Shard(name, spec.role, spec.size, self.expected(spec, step), self._form(spec.role))
+        return Shard(name, spec.role, spec.size, self.expected(spec, step), self._form(spec))
 
-    def _form(self, role: str) -> Form:
-        form = self._forms.get(role)
+    def _form(self, spec: ShardSpec) -> Form:
+        """Files of one role have the same form, unless each begins in its own way."""
+        key = spec.name if spec.header else spec.role
+        form = self._forms.get(key)
         if form is None:
-            form = self._forms[role] = forms.form_for(self._form_name, role, _write_extent)
+            form = self._forms[key] = forms.form_for(self._form_name, spec.role, _write_extent, spec.header)
         return form
 
 

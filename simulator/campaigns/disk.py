@@ -49,12 +49,16 @@ def disk_runs(experiment: Experiment, directory: Path | None = None) -> Iterator
 
 
 class DiskRuns:
-    """Made by ``disk_runs``. ``filesystem`` is the type of the file system, as the kernel names it."""
+    """Made by ``disk_runs``. ``filesystem`` is the type of the file system, as the kernel names it.
+
+    ``root`` is the directory that the ranks of a run work in; it is there only while they do.
+    """
 
     def __init__(self, experiment: Experiment, template: Template, base: Path) -> None:
         self._experiment = experiment
         self._template = template
         self._base = base
+        self.root = base / "root"
         self.filesystem = filesystem_type(base)
 
     def run(

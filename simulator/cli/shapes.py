@@ -1,13 +1,16 @@
-"""``ckptrace shapes``: the files of one checkpoint of a job, without running it."""
+"""``ckptrace shapes``: the files of one checkpoint of a job, listed, or made on a real disk as sparse files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from simulator.cli.options import JOB, OUTPUT, Json, pairs_of
 from simulator.errors import UsageError
+
+DISK = "On a real disk"
 
 
 def shapes(
@@ -26,16 +29,35 @@ def shapes(
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="For the layout, as transformers=4; repeatable.", rich_help_panel=JOB),
     ] = None,
+    fs: Annotated[
+        str | None, typer.Option(metavar="real", help="Save one checkpoint on a real disk.", rich_help_panel=DISK)
+    ] = None,
+    sparse: Annotated[
+        bool,
+        typer.Option("--sparse", help="As files of the true sizes that take no room.", rich_help_panel=DISK),
+    ] = False,
+    strategy: Annotated[
+        str, typer.Option(metavar="NAME", help="How the ranks' processes save.", rich_help_panel=DISK)
+    ] = "staged-barrier",
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="DIR", help="Where; by default a temporary place.", rich_help_panel=DISK),
+    ] = None,
     files: Annotated[bool, typer.Option("--files", help="Name every file.", rich_help_panel=OUTPUT)] = False,
     json: Json = None,
 ) -> int:
-    """Show the files of one checkpoint: names, writers, bytes."""
+    """Show the files of one checkpoint: names, writers, bytes.
+
+    With --fs real --sparse a job of real processes saves it, and name, size and header of each file are looked at. Such
+    files move no bytes, so that says nothing about time. The exit code is 1 if any is not as it should be.
+    """
     from simulator import layouts
+    from simulator.campaigns.sparse_disk import save_sparse
     from simulator.cli.output import check_file, write_json
     from simulator.layouts.summary import counts, totals
-    from simulator.reports.shapes import Shapes, print_shapes, shapes_object
+    from simulator.reports.shapes import Shapes, print_saved, print_shapes, shapes_object
     from simulator.reports.terminal import console_for
-    from simulator.scenario import Cluster
+    from simulator.scenario import Cluster, StrategyChoice, Workload
 
     check_file(json)
     if layout == "list":
@@ -43,6 +65,10 @@ def shapes(
     for name, value in (("--nodes", nodes), ("--ranks-per-node", ranks_per_node)):
         if value < 1:
             raise UsageError(f"{name}: must be at least 1, is {value}")
+    if fs not in (None, "real"):
+        raise UsageError(f"--fs: must be real, is {fs!r}")
+    if (fs == "real") != sparse:
+        raise UsageError("--fs real and --sparse belong together: the files of a large model would fill the disk")
     cluster = Cluster(nodes, ranks_per_node)
     options = layouts.options_from_text(layout, pairs_of(option or [], "--option"))
     known = None if layouts.is_toy(layout) else model
@@ -56,11 +82,18 @@ def shapes(
         totals(specs, cluster.world_size),
         specs,
     )
+    saved = None
+    if sparse:
+        workload = Workload(layout=layout, model=known, frozen=frozen, options=options)
+        saved = save_sparse(StrategyChoice(strategy), workload, cluster, directory)
     if json is not None:
-        write_json(shapes_object(shown), json)
+        write_json(shapes_object(shown, saved), json)
     if json != "-":
-        print_shapes(console_for(), shown, every=files)
-    return 0
+        console = console_for()
+        print_shapes(console, shown, every=files)
+        if saved is not None:
+            print_saved(console, saved)
+    return 1 if saved is not None and saved.problems else 0
 
 
 def _listed(json: str | None) -> int:

@@ -54,7 +54,7 @@ def model_files(shape: ModelShape, transformers: int, dtype: str, frozen_vision:
         trained = {parameter.name for parameter in shape.trainable(frozen_vision)}
         for file in files:
             changes = any(parameter.name in trained for parameter in file.parameters)
-            found.append(ShardSpec(file.name, "model", 0, file.size, readers, changes))
+            found.append(ShardSpec(file.name, "model", 0, file.size, readers, changes, file.header))
         if len(files) > 1:
             size = len(index(files, dtype, shape.published_name))
             found.append(ShardSpec("model.safetensors.index.json", "model", 0, size, readers, False))

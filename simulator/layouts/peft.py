@@ -103,7 +103,7 @@ def _adapter_files(trained: tuple[Parameter, ...], *, resumed: bool) -> list[Sha
     (file,) = weight_files([trained], "float32")
     return [
         constant("README.md", "config", _README),
-        ShardSpec("adapter_model.safetensors", "model", 0, file.size, None if resumed else ()),
+        ShardSpec("adapter_model.safetensors", "model", 0, file.size, None if resumed else (), header=file.header),
         constant("adapter_config.json", "config", _ADAPTER_CONFIG),
         constant("training_args.bin", "config", TRAINING_ARGS),
     ]

@@ -18,6 +18,7 @@ class WeightFile(msgspec.Struct, frozen=True):
     name: str
     size: int
     parameters: tuple[Parameter, ...]
+    header: bytes
 
 
 def header(parameters: Sequence[Parameter], dtype: str, rename: Callable[[str], str] = str) -> bytes:
@@ -45,9 +46,10 @@ def weight_files(
     names = ["model.safetensors"]
     if len(groups) != 1:
         names = [f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)]
+    headers = [header(group, dtype, rename) for group in groups]
     return [
-        WeightFile(name, len(header(group, dtype, rename)) + width * elements(group), tuple(group))
-        for name, group in zip(names, groups, strict=True)
+        WeightFile(name, len(head) + width * elements(group), tuple(group), head)
+        for name, group, head in zip(names, groups, headers, strict=True)
     ]
 
 

@@ -12,7 +12,8 @@ class ShardSpec(msgspec.Struct, frozen=True):
 
     ``name`` is relative to the checkpoint's directory and may hold ``{step}``. ``writer`` is the rank that writes it;
     ``readers`` are the ranks that need it to resume (None: all). ``size`` in bytes is what a size-only workload
-    writes. ``changes`` tells whether the content changes from step to step (a frozen part does not).
+    writes. ``changes`` tells whether the content changes from step to step (a frozen part does not). ``header`` is how
+    the file really begins, where that is known: a safetensors file's table of tensors.
     """
 
     name: str
@@ -21,6 +22,7 @@ class ShardSpec(msgspec.Struct, frozen=True):
     size: int
     readers: tuple[int, ...] | None = None
     changes: bool = True
+    header: bytes = b""
 
 
 class Layout(Protocol):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from simulator.campaigns.sparse_disk import Saved
 from simulator.layouts.shards import ShardSpec
 from simulator.layouts.summary import Kind, ModelCounts, Totals
 from simulator.scenario import Cluster
@@ -31,9 +32,12 @@ class Shapes(msgspec.Struct, frozen=True):
     files: list[ShardSpec]
 
 
-def shapes_object(shown: Shapes) -> dict[str, Any]:
-    """Plain data."""
+def shapes_object(shown: Shapes, saved: Saved | None = None) -> dict[str, Any]:
+    """Plain data, without the files' headers; ``saved`` is what lay on a disk."""
     table: dict[str, Any] = msgspec.to_builtins(shown)
+    for file in table["files"]:
+        del file["header"]
+    table["saved"] = None if saved is None else msgspec.to_builtins(saved)
     table["cluster"]["world_size"] = shown.cluster.world_size
     return table
 
@@ -70,6 +74,21 @@ def print_shapes(console: Console, shown: Shapes, *, every: bool = False) -> Non
         console.print()
         for spec in shown.files:
             console.print(f"rank {spec.writer:<4}  {spec.size:>15,}  {spec.name}", soft_wrap=True)
+
+
+def print_saved(console: Console, saved: Saved) -> None:
+    """What real processes left on a real disk."""
+    console.print()
+    console.print(Text(f"saved by {saved.processes} processes, {saved.strategy}, on {saved.filesystem}", style="bold"))
+    console.print(f"{saved.files:,} files, {size_said(saved.size)}, of which the disk has {size_said(saved.allocated)}")
+    if saved.tensors:
+        console.print(f"{saved.tensors:,} tensors in headers that the safetensors library reads")
+    for other in saved.others:
+        console.print(f"of the strategy's own: {other}", soft_wrap=True)
+    for problem in saved.problems:
+        console.print(Text(problem, style="bold red"), soft_wrap=True)
+    if not saved.problems:
+        console.print("every name, size and header is as it should be; no bytes were moved, so this is no timing")
 
 
 def size_said(size: float) -> str:
