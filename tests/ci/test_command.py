@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +16,12 @@ import pytest
 from tests.cli.commands import Command
 
 WRONG_VERDICT = '[expect]\nverdict = "red"\n[scenario.strategy]\nname = "manifest"'
+PROGRAM = """
+import os
+os.makedirs("out/tmp", exist_ok=True)
+if not os.path.exists("out/final"):
+    os.rename("out/tmp", "out/final")
+"""
 FEW = ("--schedules", "50", "--no-confirm")
 
 
@@ -212,3 +221,18 @@ def test_with_json_on_standard_output_nothing_else_is_there(
 def test_the_same_seed_gives_the_same_findings(ckptrace: Command, racy: Path) -> None:
     first, second = (cases(ckptrace, "--seed", "3")[1]["racy.toml"]["result"] for _ in range(2))
     assert (first["digest"], first["schedules"]) == (second["digest"], second["schedules"])
+
+
+def test_a_kept_failure_of_an_unmodified_program_is_replayed_with_the_program(ckptrace: Command) -> None:
+    """In processes of their own: the program writes to the real standard output."""
+    ckptrace.write("train.py", PROGRAM)
+    command = [Path(sysconfig.get_path("scripts")) / "ckptrace"]
+    search = [*command, "run", "--nodes", "2", "--watch", "out", "--", sys.executable, "train.py"]
+    found = subprocess.run(search, cwd=ckptrace.directory, capture_output=True, text=True)
+    assert found.returncode == 1, found.stderr
+    (trace,) = ckptrace.traces()
+    again = subprocess.run([*command, "ci", trace, "--json", "-"], cwd=ckptrace.directory, capture_output=True)
+    assert again.returncode == 1
+    (case,) = json.loads(again.stdout)["cases"]
+    assert case["said"].startswith("violated no-error: rank ")
+    assert case["result"]["coverage"] == "replayed with the program itself: 1 schedule"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from simulator.boundary import installed
+from simulator.campaigns.command.replaying import replay as replay_program
 from simulator.campaigns.confirming import Confirmation, confirm as ask_the_disk
 from simulator.campaigns.replaying import replay
 from simulator.campaigns.result import Failure, Result
@@ -14,6 +16,7 @@ from simulator.campaigns.suite.cases import Case, Outcome
 from simulator.errors import CannotDo, CkptraceError
 from simulator.experiment import Experiment
 from simulator.scenario import Scenario
+from simulator.trace import Trace
 
 Listener = Callable[[Case], Progress]
 """Called when a case begins; gives the function that is told of its progress."""
@@ -38,16 +41,21 @@ def run_suite(
     recordings = [case for case in cases if case.kind == "regression"]
     scenarios = [case for case in cases if case.kind == "scenario"]
     for case in recordings:
-        yield _outcome(case, lambda case=case: replay(case.subject), confirm=False)  # type: ignore[misc]
+        yield _outcome(case, partial(_replayed, case), confirm=False)
     for number, case in enumerate(scenarios):
         share = None
         if seconds is not None:
             share = (seconds - (time.perf_counter() - started)) / (len(scenarios) - number)
 
-        def search(case: Case = case, share: float | None = share) -> Result:
-            return _searched(case, schedules, share, seed, listener)
-
+        search = partial(_searched, case, schedules, share, seed, listener)
         yield _outcome(case, search, confirm=confirm)
+
+
+def _replayed(case: Case) -> Result:
+    assert isinstance(case.subject, Trace)
+    if case.subject.scenario.get("command") is not None:
+        return replay_program(case.subject)
+    return replay(case.subject)
 
 
 def _searched(case: Case, schedules: int, share: float | None, seed: int, listener: Listener | None) -> Result:
