@@ -23,6 +23,7 @@ class BoundWorkload:
         self.specs = layouts.files_of(workload, scenario.cluster)
         self.names = layouts.Names(self.specs)
         self._forms: dict[str, Form] = {}
+        self._own: dict[str, Form] = {}
         self._form_name = workload.form
         self._written: list[list[ShardSpec]] = [[] for _ in range(world_size)]
         self._read_by_all: list[ShardSpec] = []
@@ -69,6 +70,10 @@ class BoundWorkload:
                 return None
         return None
 
+    def put_form(self, name: str, form: Form) -> None:
+        """Give the file of that name in the layout a form of its own, whatever the workload's."""
+        self._own[name] = form
+
     def fresh_for(self, rank: int) -> Callable[[int], State]:
         """``to_load`` of one rank, as its ``fresh_state``."""
         return lambda step: self.to_load(rank, step)
@@ -81,7 +86,9 @@ class BoundWorkload:
         return Shard(name, spec.role, spec.size, self.expected(spec, step), self._form(spec))
 
     def _form(self, spec: ShardSpec) -> Form:
-        """Files of one role have the same form, unless each begins in its own way."""
+        """Files of one role have the same form, unless each begins in its own way, or has got one of its own."""
+        if self._own and spec.name in self._own:
+            return self._own[spec.name]
         key = spec.name if spec.header else spec.role
         form = self._forms.get(key)
         if form is None:

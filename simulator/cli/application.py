@@ -15,6 +15,7 @@ from simulator.cli.compare import compare
 from simulator.cli.demo import demo
 from simulator.cli.explore import explore
 from simulator.cli.fuzz import fuzz
+from simulator.cli.gpu import gpu
 from simulator.cli.help import GroupedCommand
 from simulator.cli.profiles import profiles
 from simulator.cli.replay import replay
@@ -45,7 +46,7 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, certify, fuzz, ci, replay, show, compare, strategies, profiles, shapes, demo):
+    for command in (explore, certify, fuzz, ci, replay, show, compare, strategies, profiles, shapes, gpu, demo):
         app.command(cls=GroupedCommand)(command)
     app.command("run", cls=GroupedCommand)(run_command)
     return app
