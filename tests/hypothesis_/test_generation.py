@@ -15,7 +15,7 @@ from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload
 from strategies.staged_barrier import StagedBarrier
 from tests.hypothesis_ import bugs
 
-UNTIMED = settings(deadline=None, max_examples=40)
+UNTIMED = settings(deadline=None, max_examples=15)
 
 
 @given(scenario=scenarios("staged-barrier"))

@@ -13,7 +13,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 FEW = """
 from hypothesis import settings
-settings.register_profile("few", max_examples=20, derandomize=True)
+settings.register_profile("few", max_examples=8, derandomize=True)
 settings.load_profile("few")
 """
 
