@@ -112,7 +112,8 @@ def test_the_terminal_shows_every_strategy(comparison: Comparison, width: int) -
     print_comparison(console_for(file, width=width), comparison)
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
-    assert "staged-bar" in file.getvalue()
+    assert re.search(r"staged-barrier +\+\+ +\+\+ +\+\+ +\+ ", file.getvalue())
+    assert "transformers-5.23: complete, content" in file.getvalue()
 
 
 def test_strategies_that_coincide_are_one_point(compared: list[Compared]) -> None:

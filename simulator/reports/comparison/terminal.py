@@ -1,6 +1,8 @@
-"""The comparison on a terminal."""
+"""The comparison on a terminal: a sign for each verdict, and below it what is violated, each failure once."""
 
 from __future__ import annotations
+
+import textwrap
 
 from rich.console import Console
 from rich.table import Table
@@ -9,46 +11,53 @@ from rich.text import Text
 from simulator.campaigns.comparison.outcome import Compared, Comparison
 from simulator.campaigns.comparison.situations import Situation
 from simulator.reports.comparison.wording import (
+    SHAPE,
     answer,
     goodput_said,
     job_said,
-    shape_said,
+    shape_verdict,
     stall_said,
     title,
-    verdict_said,
-    violated_in,
+    violated_names,
 )
 
-_STYLES = {"certified": "green", "clean": "green", "incomplete": "yellow", "not judged": "bright_black"}
+_SIGNS = {"certified": "++", "clean": "+", "violated": "FAIL", "incomplete": "?", "not judged": "-"}
+_STYLES = {"certified": "green", "clean": "green", "violated": "bold red", "incomplete": "yellow",
+           "not judged": "bright_black"}  # fmt: skip
+_LEGEND = "++ certified (small jobs)  + sampled  FAIL violated  ? incomplete  - not judged"
 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
-    """The answer and the table of all strategies."""
-    console.print(Text(title(comparison.request), style="bold"))
-    console.print(job_said(comparison.request))
+    """The answer, the table of all strategies, and what each violates."""
+    request, ranked = comparison.request, comparison.ranked()
+    console.print(Text(title(request), style="bold"))
+    console.print(job_said(request))
     console.print()
     console.print(" ".join(answer(comparison)))
     console.print()
-    situations = comparison.request.judged_in()
+    console.print(_table(ranked, request.judged_in()))
+    console.print()
+    console.print(Text(_LEGEND, style="bright_black"))
+    for each in ranked:
+        if each.violated:
+            said = f"{each.candidate.title}: {', '.join(violated_names(each))}"
+            for line in textwrap.wrap(said, console.width, subsequent_indent="    ", break_on_hyphens=False):
+                console.print(line, highlight=False)
+
+
+def _table(ranked: list[Compared], situations: list[Situation]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("strategy", overflow="fold")
-    for situation in situations:
-        table.add_column(situation.title.lower())
-    for heading in ("real shape", "stall", "goodput"):
-        table.add_column(heading, justify="left" if heading == "real shape" else "right")
-    for each in comparison.ranked():
-        measured = each.measured
+    for heading in (*(situation.short for situation in situations), SHAPE):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("stall", "goodput"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in ranked:
+        verdicts = [each.verdict(situation.name) for situation in situations] + [shape_verdict(each.measured)]
         table.add_row(
             each.candidate.title,
-            *(_cell(each, situation) for situation in situations),
-            Text(shape_said(measured), style="red" if measured.violations else "green"),
-            stall_said(measured),
-            goodput_said(measured),
+            *(Text(_SIGNS[verdict], style=_STYLES[verdict]) for verdict in verdicts),
+            "none" if each.measured.economy is None else stall_said(each.measured),
+            goodput_said(each.measured),
         )
-    console.print(table)
-
-
-def _cell(each: Compared, situation: Situation) -> Text:
-    violated = violated_in(each, situation)
-    style = "bold red" if violated else _STYLES[each.verdict(situation.name)]
-    return Text(verdict_said(each, situation), style=style)
+    return table

@@ -24,6 +24,9 @@ SAID = {
 GRAVITY = ("keep", "progress", "complete", "content", "agree", "no-error", "no-hang", "no-leak")
 """The invariants, first those whose violation loses most: lost work, then restarts that fail, then jobs that fail."""
 
+SHAPE = "size"
+"""The heading, where there is little room, of what was seen at the job's own size."""
+
 MOST_NAMED = 2
 """So many violated invariants are named where there is little room."""
 
@@ -146,10 +149,23 @@ def violated_in(each: Compared, situation: Situation) -> list[Cell]:
     return sorted(cells, key=lambda cell: GRAVITY.index(cell.invariant))
 
 
+def violated_names(each: Compared) -> list[str]:
+    """All that a strategy violates in any situation, the gravest first."""
+    names = {cell.invariant for cell in each.cells if cell.verdict == "violated"} | each.measured.violations.keys()
+    return sorted(names, key=GRAVITY.index)
+
+
+def shape_verdict(measured: Measured) -> str:
+    """The verdict at the real shape, in the words of a cell."""
+    if measured.violations:
+        return "violated"
+    return "incomplete" if measured.run.verdict == "incomplete" else "clean"
+
+
 def shape_said(measured: Measured) -> str:
     """The verdict at the real shape: what was violated, in how many schedules."""
     if not measured.violations:
-        return "incomplete" if measured.run.verdict == "incomplete" else "sampled"
+        return SAID[shape_verdict(measured)]
     return ", ".join(f"{name} ({count} of {measured.schedules})" for name, count in measured.violations.items())
 
 
