@@ -26,6 +26,8 @@ from simulator.operations import AccessCheck, Open, Readdir, Readlink, Sleep, St
 _HERE: Final = (1 << 64) - 100
 """AT_FDCWD as a register holds it."""
 
+_LIBRARY: Final = ctypes.CDLL(None, use_errno=True)
+
 _MADE_HERE: Final = frozenset(
     {
         "open", "creat", "openat", "openat2", "rename", "renameat", "renameat2", "mkdir", "mkdirat", "rmdir", "unlink",
@@ -58,7 +60,6 @@ def carry_out(listener: Listener, held: Held, signature: Signature, watched: Wat
 
 
 def _made_here(listener: Listener, held: Held, signature: Signature, watched: Watched) -> Outcome:
-    library = ctypes.CDLL(None, use_errno=True)
     given = list(held.arguments)
     # What the arguments point to must live until the call has been made.
     kept = []
@@ -81,7 +82,7 @@ def _made_here(listener: Listener, held: Held, signature: Signature, watched: Wa
     mask = umask_of(held.thread)
     before = os.umask(0o022 if mask is None else mask)
     try:
-        value = library.syscall(held.number, *(ctypes.c_ulong(argument) for argument in given))
+        value = _LIBRARY.syscall(held.number, *(ctypes.c_ulong(argument) for argument in given))
         number = ctypes.get_errno() if value < 0 else 0
     finally:
         os.umask(before)

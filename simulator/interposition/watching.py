@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import posixpath
 import struct
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import msgspec
 
-from simulator.filesystems import FIRST_DESCRIPTOR
 from simulator.interposition import arguments
 from simulator.interposition.listener import Held
 from simulator.interposition.system_calls import Signature
@@ -47,6 +47,10 @@ _ABSOLUTE_TIME: Final = 1
 _WORD: Final = 1 << 64
 
 
+Numbering: TypeAlias = Callable[[int, int], int]
+"""The simulated number of a process's descriptor."""
+
+
 class Watched(msgspec.Struct, frozen=True):
     """A held call that is about the watched directory. ``paths`` are the absolute ones that it names."""
 
@@ -65,7 +69,6 @@ class Watch:
         given = os.path.abspath(directory)
         self.root = os.fsencode(os.path.realpath(given))
         self.names = tuple(dict.fromkeys([os.fsencode(given), self.root]))
-        self._descriptors: dict[tuple[int, int], int] = {}
 
     def relative(self, path: bytes) -> str | None:
         """A path relative to the watched directory; None where it is not in it."""
@@ -77,20 +80,8 @@ class Watch:
                 return os.fsdecode(path[len(name) + 1 :])
         return None
 
-    def number_of(self, rank: int, process: int, descriptor: int, opened: int) -> int:
-        """The simulated number of a rank's descriptor; ``opened`` is the one that it gets if it is new."""
-        return self._descriptors.setdefault((process, descriptor), FIRST_DESCRIPTOR + opened)
-
-    def forget(self, process: int, descriptor: int) -> None:
-        """The descriptor was closed."""
-        self._descriptors.pop((process, descriptor), None)
-
-    def opened(self, process: int, descriptor: int) -> int | None:
-        """The simulated number of a process's descriptor, if it has one."""
-        return self._descriptors.get((process, descriptor))
-
-    def recognise(self, held: Held, signature: Signature, count: int) -> Watched | None:
-        """What a held call is, None where it is nobody's business. ``count`` numbers a descriptor that is new here."""
+    def recognise(self, held: Held, signature: Signature, number_of: Numbering) -> Watched | None:
+        """What a held call is, None where it is nobody's business."""
         name = signature.name
         if signature.paths:
             return self._by_path(held, signature)
@@ -105,8 +96,7 @@ class Watch:
         if inside is None:
             return None
         process = process_of(held.thread) or held.thread
-        number = self.number_of(0, process, descriptor, count)
-        operation = _by_descriptor(name, held, number, inside)
+        operation = _by_descriptor(name, held, number_of(process, descriptor), inside)
         return None if operation is None else Watched(operation)
 
     def _by_path(self, held: Held, signature: Signature) -> Watched | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,10 @@ from simulator.campaigns.command.replaying import replay
 from simulator.campaigns.command.search import search
 from simulator.campaigns.result import Result
 from simulator.engines.canonical import event_of
+from simulator.engines.command.rank import RankProcess, output_file
 from simulator.errors import CannotDo, UsageError
 from simulator.faults import ErrorRule, Faults
+from simulator.filesystems import FIRST_DESCRIPTOR
 from simulator.operations import paths_of
 from simulator.run import Run
 from simulator.schedulers.random_walk import RandomWalk
@@ -281,3 +284,15 @@ def test_many_ranks_are_held_at_once(tmp_path: Path) -> None:
         run = undisturbed(under_test)
     assert run.operations == 32
     assert run.violation is None
+
+
+def test_descriptors_are_numbered_in_the_order_in_which_a_rank_uses_them() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        rank = RankProcess(0, os.getpid(), ours, output_file(), output_file())
+        first, second = rank.number_of(1, 30), rank.number_of(1, 31)
+        assert (first, second) == (FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + 1)
+        assert rank.number_of(1, 30) == first
+        rank.forget(1, 30)
+        assert rank.number_of(1, 30) == FIRST_DESCRIPTOR + 2, "the same number, but open on something else"
+        rank.close()

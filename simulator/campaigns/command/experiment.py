@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from simulator.campaigns.command.judging import CommandJudge, emptied
+from simulator.campaigns.command.judging import CommandJudge
 from simulator.engines.command.engine import CommandEngine
 from simulator.engines.command.program import command_of
 from simulator.engines.command.starting import Cold, Starter, Warm
@@ -66,7 +67,7 @@ class CommandExperiment:
 
     def run(self, scheduler: Scheduler, plan: Tape | None = None) -> Run:
         """One run, on an empty directory."""
-        emptied(self.directory)
+        _empty(self.directory)
         scenario, cluster = self.scenario, self.scenario.cluster
         self.engines = []
 
@@ -109,7 +110,16 @@ class CommandExperiment:
         if self._starter is not None:
             self._starter.close()
             self._starter = None
-            emptied(self.directory)
+            _empty(self.directory)
+
+
+def _empty(directory: Path) -> None:
+    """Delete everything in the directory, so that the next schedule begins with nothing."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _check_empty(directory: Path) -> None:

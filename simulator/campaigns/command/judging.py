@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Collection
 from pathlib import Path
 
@@ -115,14 +114,3 @@ class CommandJudge:
             root = os.fsdecode(name)
             message = message.replace(root + "/", "").replace(root, ".")
         return message
-
-
-def emptied(directory: Path) -> None:
-    """Delete everything in the directory, so that the next schedule begins with nothing."""
-    for entry in os.scandir(directory):
-        path = Path(entry.path)
-        if stat.S_ISDIR(entry.stat(follow_symlinks=False).st_mode):
-            emptied(path)
-            path.rmdir()
-        else:
-            path.unlink()

@@ -73,7 +73,7 @@ def search(
         failure=failure,
         digest=failure.trace.digest if failure is not None else trace_of(experiment, run).digest,
         coverage=f"sampled: {done:,} schedules, {scheduler}, system calls held{_faults_in_words(experiment)}"
-        + (f"; {guesses} decisions rest on time having passed" if guesses else ""),
+        + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else ""),
         reason=run.incomplete,
         lengths=lengths,
     )

@@ -53,7 +53,8 @@ class CommandEngine:
     """Runs one attempt of a job; implements ``engines.interface.Engine``.
 
     Task r is the main thread of rank r, r + k * world size its k-th other thread or child process that came to a call.
-    ``guesses`` counts the decisions that rest on time having passed: none do as long as it is 0.
+    ``guesses`` counts how often everybody seemed to wait and then went on by itself: as long as it is 0, waiting meant
+    waiting each time.
     """
 
     def __init__(
@@ -99,7 +100,6 @@ class CommandEngine:
         self._names = Names()
         self.guesses = 0
         self.dismissed = 0
-        self.rings_refused = 0
         self._held: dict[int, tuple[RankProcess, int]] = {}
 
     # -- what the run loop asks ------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ class CommandEngine:
             outcome = carry_out(rank.listener, waiting.held, waiting.signature, waiting.watched)
         self._note(task, rank, thread, operation, outcome)
         if isinstance(operation, Close):
-            self._watch.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
+            rank.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
         self._settle()
 
     def kill(self, rank: int) -> None:
@@ -287,9 +287,8 @@ class CommandEngine:
         if signature.name == "io_uring_setup":
             # No filter sees what a ring does. Libraries that try one, such as libuv, do without.
             rank.listener.refuse(held, errno.ENOSYS)
-            self.rings_refused += 1
             return
-        watched = self._watch.recognise(held, signature, rank.opened)
+        watched = self._watch.recognise(held, signature, rank.number_of)
         if watched is None or (isinstance(watched.operation, Sleep) and held.thread not in rank.tasks):
             self.dismissed += 1
             rank.listener.let_go(held)
@@ -307,9 +306,8 @@ class CommandEngine:
             error = OSError(outcome.error, os.strerror(outcome.error))
         elif isinstance(operation, Open) and outcome.descriptor is not None:
             process = process_of(thread) or thread
-            self._watch.forget(process, outcome.descriptor)
-            value = self._watch.number_of(rank.number, process, outcome.descriptor, rank.opened)
-            rank.opened += 1
+            rank.forget(process, outcome.descriptor)
+            value = rank.number_of(process, outcome.descriptor)
         elif isinstance(operation, Readdir) and value is not None:
             value = tuple(sorted((self._names.canonical(name), kind, inode) for name, kind, inode in value))
         count = self._counts.get(task, 0)

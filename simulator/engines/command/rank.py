@@ -12,6 +12,7 @@ from typing import IO
 import msgspec
 
 from simulator.errors import CannotDo
+from simulator.filesystems import FIRST_DESCRIPTOR
 from simulator.interposition.listener import Held, Listener
 from simulator.interposition.system_calls import Signature
 from simulator.interposition.threads import Thread, descendants, sleeps_for_a_time, thread_at, threads_of
@@ -46,7 +47,8 @@ class RankProcess:
         """By thread."""
         self.tasks: dict[int, int] = {}
         """The number among this rank's tasks, by thread: 0 is the main one."""
-        self.opened = 0
+        self._numbers: dict[tuple[int, int], int] = {}
+        self._opened = 0
         self._quiet: dict[int, Thread] = {}
 
     def hear(self) -> None:
@@ -67,6 +69,18 @@ class RankProcess:
             return self.tasks.setdefault(thread, 0)
         taken = max(self.tasks.values(), default=0)
         return self.tasks.setdefault(thread, taken + 1)
+
+    def number_of(self, process: int, descriptor: int) -> int:
+        """The simulated number of a descriptor of one of its processes; the next one if it has none yet."""
+        known = self._numbers.get((process, descriptor))
+        if known is None:
+            known = self._numbers[process, descriptor] = FIRST_DESCRIPTOR + self._opened
+            self._opened += 1
+        return known
+
+    def forget(self, process: int, descriptor: int) -> None:
+        """The descriptor was closed, or its number is about to stand for something else."""
+        self._numbers.pop((process, descriptor), None)
 
     def moves(self) -> tuple[bool, dict[int, Thread]]:
         """Whether a thread of it that is not held may be running; and the threads that are not, as they are now.
@@ -119,20 +133,18 @@ class RankProcess:
 
     def printed(self) -> str:
         """The end of what it has printed: standard output, then standard error."""
-        parts = []
-        for file in (self.out, self.err):
-            size = os.fstat(file.fileno()).st_size
-            data = os.pread(file.fileno(), _MOST_KEPT, max(0, size - _MOST_KEPT))
-            if data:
-                parts.append(data.decode("utf-8", "backslashreplace"))
-        return "".join(parts)
+        return _end_of(self.out) + _end_of(self.err)
 
     def last_words(self) -> str | None:
         """The last line of its standard error that is not indented: of a traceback, the exception."""
-        size = os.fstat(self.err.fileno()).st_size
-        data = os.pread(self.err.fileno(), _MOST_KEPT, max(0, size - _MOST_KEPT)).decode("utf-8", "backslashreplace")
-        lines = [line for line in data.splitlines() if line.strip() and not line[0].isspace()]
+        lines = [line for line in _end_of(self.err).splitlines() if line.strip() and not line[0].isspace()]
         return lines[-1] if lines else None
+
+
+def _end_of(file: IO[bytes]) -> str:
+    size = os.fstat(file.fileno()).st_size
+    data = os.pread(file.fileno(), _MOST_KEPT, max(0, size - _MOST_KEPT))
+    return data.decode("utf-8", "backslashreplace")
 
 
 def output_file() -> IO[bytes]:
