@@ -63,11 +63,13 @@ def _deciding(experiment: Experiment, failing: Run, recordings: list[Recording])
     """The candidate that decides, and the run with its operations the other way round.
 
     Candidates of the last attempt come before those of the ones before it. One whose other order passes is better than
-    one whose other order fails in another way.
+    one whose other order fails in another way, and that better than one of which the programs may have done another
+    operation that looks the same.
     """
     assert failing.violation is not None
     tried = operations = 0
     otherwise: list[tuple[Flip, Candidate, Run]] = []
+    uncertain: list[tuple[Flip, Candidate, Run]] = []
     for recording in reversed(recordings):
         flip = Flip(experiment, failing, recordings, required(recording))
         for candidate in candidates(recording, failing.violation.message):
@@ -79,11 +81,14 @@ def _deciding(experiment: Experiment, failing: Run, recordings: list[Recording])
                 continue
             if run.violation is not None:
                 if run.violation.signature != failing.violation.signature:
-                    otherwise.append((flip, candidate, run))
+                    (otherwise if flip.is_certain else uncertain).append((flip, candidate, run))
+            elif not flip.is_certain:
+                uncertain.append((flip, candidate, run))
             elif flip.fails_alike(candidate):
                 return candidate, run
         operations += flip.operations
-    for flip, candidate, run in otherwise:
+    # Of the uncertain ones, those that pass come first.
+    for flip, candidate, run in [*otherwise, *sorted(uncertain, key=lambda each: each[2].violation is not None)]:
         if flip.fails_alike(candidate):
             return candidate, run
     return None

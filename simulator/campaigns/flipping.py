@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from simulator.campaigns.candidates import Candidate
-from simulator.campaigns.plans import Follower, Plan, Planned, aligned_plan
+from simulator.campaigns.plans import Done, Follower, Plan, Planned, aligned_plan
 from simulator.campaigns.recording import Recording
 from simulator.errors import Divergence
 from simulator.experiment import Experiment
@@ -23,7 +23,10 @@ _PASSES = 4
 
 
 class Flip:
-    """The two runs of one candidate."""
+    """The two runs of one candidate.
+
+    ``is_certain``: in the last run the pair are the recorded operations, and not others that do the same.
+    """
 
     def __init__(self, experiment: Experiment, failing: Run, recordings: list[Recording], must: list[int]) -> None:
         self._experiment = experiment
@@ -33,6 +36,7 @@ class Flip:
         self._came_so_far = _steps_of_last(failing, failing)
         self._world_size = experiment.scenario.cluster.world_size
         self.operations = 0
+        self.is_certain = True
 
     def without(self, candidate: Candidate) -> Run | None:
         """The run with the second before the first; None where it cannot be had, or tells nothing.
@@ -98,15 +102,29 @@ class Flip:
             plans = aligned
         if len(follower.done) <= candidate.attempt:
             return None
-        came = [position for _, _, position in follower.done[candidate.attempt]]
+        done = follower.done[candidate.attempt]
+        came = [position for _, _, position in done]
         if pair[0] not in came or (pair[1] not in came and candidate.first != pair[0]):
             return None
+        self.is_certain = all(_is_its_own(recording, done, position) for position in pair if position in came)
         if run.violation is None and (
             _faults_of(run) != _faults_of(self._failing)
             or any(_reversed_any(recording, came, group) for group in (prefix, rest))
         ):
             return None
         return run
+
+
+def _is_its_own(recording: Recording, done: list[Done], position: int) -> bool:
+    """Whether what was taken for a recorded step came as late in its task as that one.
+
+    If not, it may be another operation that only does the same, such as the next look at the same path.
+    """
+    steps = recording.order.steps
+    task = steps[position].task
+    recorded = sum(step.task == task and is_scheduled(step) for step in steps[:position])
+    of_task = [taken for each, _, taken in done if each == task]
+    return of_task.index(position) == recorded
 
 
 def _reversed_any(recording: Recording, came: list[int | None], group: list[int]) -> bool:

@@ -254,6 +254,20 @@ def test_a_pair_that_is_named_decides(programs: tuple[list[str], list[str]], see
         assert any(run.violation is None for run in runs_of(experiment, [*before, *others, *pair[::-1]])), "B, then A"
 
 
+def test_another_look_at_the_same_path_is_not_taken_for_the_one_that_was_recorded() -> None:
+    """Were B before A, the second rank would not come to the look that is B, but to a later one that looks alike."""
+    experiment = experiment_of([program_of(names) for names in (["make a", "touch"], ["compare", "compare", "drop a"])])
+    failing = failing_run(experiment, 30, most=100)
+    assert failing is not None
+    with installed():
+        found = explain(experiment, failing)
+    assert found.first is not None
+    assert found.second is not None
+    steps = failing.attempts[0].steps
+    kinds = [type(steps[position].operation).__name__ for position in (found.first, found.second)]
+    assert kinds == ["Open", "Rmdir"]
+
+
 def runs_of(experiment: Experiment, beginning: list[int]) -> Iterator[Run]:
     """Runs that begin with a schedule of two ranks and go on in some hundred ways."""
     random = Random(0)
