@@ -8,11 +8,16 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from simulator.campaigns.result import Result
+from simulator.campaigns.sampling import sample
+from simulator.campaigns.suite import running
+from simulator.experiment import Experiment
 from tests.cli.commands import Command
 
 WRONG_VERDICT = '[expect]\nverdict = "red"\n[scenario.strategy]\nname = "manifest"'
@@ -119,13 +124,24 @@ def test_a_violation_counts_more_than_an_error(ckptrace: Command, racy: Path) ->
     assert cases(ckptrace)[0] == 1
 
 
-def test_the_time_is_shared_and_what_is_left_passes_on(ckptrace: Command, sound: Path) -> None:
+@pytest.mark.parametrize(("used", "shares"), [([1.0, 1.0], [1.0, 1.0]), ([0.25, 1.75], [1.0, 1.75])])
+def test_the_time_is_shared_and_what_is_left_passes_on(
+    ckptrace: Command, sound: Path, monkeypatch: pytest.MonkeyPatch, used: list[float], shares: list[float]
+) -> None:
     shutil.copy(sound, sound.with_name("another.toml"))
+    now, given = [0.0], []
+
+    def takes_its_time(experiment: Experiment, *, seconds: float, **more: Any) -> Result:
+        result = sample(experiment, **more | {"schedules": 2})
+        now[0] += used[len(given)]
+        given.append(seconds)
+        return result
+
+    monkeypatch.setattr(running, "sample", takes_its_time)
+    monkeypatch.setattr(running, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     called = ckptrace("ci", "--for", "2s", "--json", "-")
-    shares = [case["result"]["seconds"] for case in called.json["cases"]]
     assert called.code == 0
-    assert len(shares) == 2
-    assert all(share >= 0.99 for share in shares)
+    assert given == shares
 
 
 def test_a_scenario_that_no_time_is_left_for_is_no_pass(ckptrace: Command, sound: Path) -> None:
