@@ -1,15 +1,17 @@
-"""How many schedules fuzzing needs to find what it can find, beside the random walk, over the bugs that have landed.
+"""How many schedules fuzzing needs to find what it can find, over the bugs that have landed.
 
-Both begin with the undisturbed run. A bug is a case of ``fixtures/corpus`` that violates something. Counted are the
-schedules to its first violation, and to the last of the failures (different signatures) that either of the two found
-with any seed: fuzzing goes on after the first one. Where one did not find something, that counts as the limit.
+Beside it are the random walk and the mixture of schedulers that ``ckptrace explore`` takes, neither of which learns
+anything. All begin with the undisturbed run. A bug is a case of ``fixtures/corpus`` that violates something. Counted
+are the schedules to its first violation, and to the last of the failures (different signatures) that any of the three
+found with any seed: fuzzing goes on after the first one. What was not found counts as the limit.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -19,68 +21,62 @@ import msgspec
 import pytest
 
 from simulator.boundary import installed
+from simulator.campaigns.determinism import undisturbed_run
 from simulator.campaigns.drawing import drawn_answers
 from simulator.campaigns.fuzzing.campaign import batch_of
 from simulator.campaigns.fuzzing.corpus import Shelf
 from simulator.campaigns.fuzzing.job import Request, make_runs, packed
 from simulator.campaigns.fuzzing.standing import Standing
-from simulator.campaigns.portfolio import sampled_faults
+from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.sampling import rank_lengths
 from simulator.experiment import Experiment
-from simulator.run import Run
 from simulator.scenario import Scenario, from_table
-from simulator.schedulers.random_walk import RandomWalk
-from simulator.schedulers.replay import TapeReplay
-from simulator.tape import Tape
 
 CORPUS = Path(__file__).parents[2] / "fixtures" / "corpus"
-SEEDS = 9
-LIMIT = 150
+SEEDS = 11
+LIMIT = 200
 
 Hits = dict[str, int]
 """For each signature the schedule, from 1, that found it first."""
 
 
 class Found(msgspec.Struct):
-    """What each seed found."""
+    """What each seed found, by method."""
 
-    walk: list[Hits]
-    guided: list[Hits]
-
-    def first(self, hits: list[Hits]) -> float:
-        """The median of the schedules to the first violation."""
-        return median(min(each.values(), default=LIMIT) for each in hits)
-
-    def last(self, hits: list[Hits]) -> float:
-        """The median of the schedules to the last of the failures that anybody found."""
-        known = {signature for each in [*self.walk, *self.guided] for signature in each}
-        return median(max(each.get(signature, LIMIT) for signature in known) for each in hits)
+    hits: dict[str, list[Hits]]
 
     @property
-    def signatures(self) -> int:
-        return len({signature for each in [*self.walk, *self.guided] for signature in each})
+    def signatures(self) -> set[str]:
+        """All failures that anybody found."""
+        return {signature for hits in self.hits.values() for each in hits for signature in each}
+
+    def first(self, method: str) -> float:
+        """The median of the schedules to the first violation."""
+        return median(min(each.values(), default=LIMIT) for each in self.hits[method])
+
+    def last(self, method: str) -> float:
+        """The median of the schedules to the last of the failures."""
+        known = self.signatures
+        return median(max(each.get(signature, LIMIT) for signature in known) for each in self.hits[method])
 
 
-def walk(scenario: Scenario, seed: int) -> Hits:
-    """What ``ckptrace explore --scheduler random`` would find if it went on."""
+def sampled(scheduler: str, scenario: Scenario, seed: int) -> Hits:
+    """What ``ckptrace explore --scheduler NAME`` would find if it went on."""
     hits: Hits = {}
     with installed():
         experiment = Experiment(scenario)
-        experiment.rehearse(TapeReplay(Tape()))
-        run = experiment.run(TapeReplay(Tape()))
+        run = undisturbed_run(experiment)
         lengths = rank_lengths(run, scenario.cluster.world_size)
+        makers = scheduler_factories(scheduler, run.attempts[0].steps)
         for number in range(1, LIMIT + 1):
             if number > 1:
-                run = _walked(experiment, lengths, seed << 40 | number - 1)
+                random = Random(seed << 40 | number)
+                plan = sampled_faults(scenario, lengths, random)
+                drawn = drawn_answers(experiment, seed << 40 | number)
+                run = experiment.run(makers[number % len(makers)](random), plan, draw=drawn)
             if run.violation is not None:
                 hits.setdefault(run.violation.signature, number)
     return hits
-
-
-def _walked(experiment: Experiment, lengths: list[int], seed: int) -> Run:
-    random = Random(seed)
-    plan = sampled_faults(experiment.scenario, lengths, random)
-    return experiment.run(RandomWalk(random), plan, draw=drawn_answers(experiment, seed))
 
 
 def guided(scenario: Scenario, seed: int) -> Hits:
@@ -122,25 +118,39 @@ def bugs() -> Iterator[tuple[str, Scenario]]:
             yield path.stem, from_table(case["scenario"], str(path))
 
 
+METHODS: dict[str, Callable[[Scenario, int], Hits]] = {
+    "walk": partial(sampled, "random"),
+    "mixed": partial(sampled, "mixed"),
+    "guided": guided,
+}
+
+
 @pytest.mark.bench
 def test_guided_fuzzing_needs_fewer_schedules_than_the_random_walk_in_the_median() -> None:
     cases = dict(bugs())
-    jobs = [(name, method, seed) for name in cases for method in (walk, guided) for seed in range(SEEDS)]
-    made = joblib.Parallel(n_jobs=-1)(joblib.delayed(method)(cases[name], seed) for name, method, seed in jobs)
-    found = {name: Found([], []) for name in cases}
+    jobs = [(name, method, seed) for name in cases for method in METHODS for seed in range(SEEDS)]
+    made = joblib.Parallel(n_jobs=-1)(joblib.delayed(METHODS[method])(cases[name], seed) for name, method, seed in jobs)
+    found = {name: Found({method: [] for method in METHODS}) for name in cases}
     for (name, method, _), hits in zip(jobs, made, strict=True):
-        (found[name].walk if method is walk else found[name].guided).append(hits)
-    print(f"\nschedules in the median of {SEEDS} seeds, {LIMIT} at most: random walk, guided\n")
-    print(f"{'bug':30} {'first violation':>20} {'failures':>10} {'all of them':>20}")
-    firsts, lasts = [], []
-    for name, each in found.items():
-        first = (each.first(each.walk), each.first(each.guided))
-        last = (each.last(each.walk), each.last(each.guided))
-        print(f"{name:30} {first[0]:>10g}{first[1]:>10g} {each.signatures:>10} {last[0]:>10g}{last[1]:>10g}")
-        firsts.append(first)
-        lasts.append(last)
-    medians = [[median(column) for column in zip(*rows, strict=True)] for rows in (firsts, lasts)]
-    print(f"{'median over the bugs':30} {medians[0][0]:>10g}{medians[0][1]:>10g} {'':10} ", end="")
-    print(f"{medians[1][0]:>10g}{medians[1][1]:>10g}")
-    assert medians[0][1] <= medians[0][0]
-    assert medians[1][1] < medians[1][0]
+        found[name].hits[method].append(hits)
+    rows = {
+        name: [[each.first(method) for method in METHODS], [each.last(method) for method in METHODS]]
+        for name, each in found.items()
+    }
+    over_all = [
+        [median(row[part][column] for row in rows.values()) for column in range(len(METHODS))] for part in range(2)
+    ]
+    print(f"\nschedules, median of {SEEDS} seeds, at most {LIMIT}\n")
+    heads = "".join(f"{method:>8}" for method in METHODS)
+    print(f"{'':30}{'to the first violation':>24}{'failures':>10}{'to the last of them':>24}")
+    print(f"{'bug':30}{heads}{'':10}{heads}")
+    for name, (first, last) in {**rows, "median over the bugs": over_all}.items():
+        count = f"{len(found[name].signatures)}" if name in found else ""
+        print(f"{name:30}{_figures(first)}{count:>10}{_figures(last)}")
+    (first_walk, _, first_guided), (last_walk, _, last_guided) = over_all
+    assert first_guided <= first_walk
+    assert last_guided < last_walk
+
+
+def _figures(row: list[float]) -> str:
+    return "".join(f"{figure:>8g}" for figure in row)

@@ -66,8 +66,9 @@ def test_a_reversal_is_of_an_order_that_no_run_has_had(tmp_path: Path) -> None:
 
 
 def test_most_reversals_give_the_order_that_they_are_for(tmp_path: Path) -> None:
-    _, made = guided(scenario("sound", tmp_path, nodes=3), 0, 60)
+    _, made = guided(scenario("racy", tmp_path, nodes=3), 0, 60)
     reversed_ = [p.race.reverse in o.pairs for p, o in made if p.race is not None]
+    assert len(reversed_) > 10
     assert sum(reversed_) > len(reversed_) / 2
 
 

@@ -32,8 +32,11 @@ _FIRST = ("random", "sticky")
 """What follows the undisturbed run: many switches, then few."""
 _FAILURE = 3.0
 """What a new kind of failure counts beside a run that covers something new."""
-_KEEP_FAULTS = 0.75
-"""How often a changed tape keeps its faults and the answers of its file system; else they are drawn anew."""
+_EVERY = 3
+"""Of so many runs all but one reverse a race, as long as there is one to reverse."""
+_KEEP_FAULTS = 0.5
+"""How often a changed tape keeps its faults and the answers of its file system, where it has any; else they are drawn
+anew."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -73,7 +76,7 @@ class Guide:
         drawn = random.getrandbits(48)
         if number <= len(_FIRST):
             return Proposal(_FIRST[number - 1], drawn, draws=True)
-        if number % 2:
+        if number % _EVERY:
             reversal = self._reversal(random, drawn)
             if reversal is not None:
                 return reversal
@@ -127,5 +130,6 @@ class Guide:
         return Proposal(SPLICE, drawn, tape=sorted(joined.values()))
 
     def _changed(self, proposal: Proposal, entry: Entry, random: Random) -> Proposal:
-        draws = random.random() > _KEEP_FAULTS
+        faults = any(row[1] != "schedule" for row in entry.tape)
+        draws = not faults or random.random() > _KEEP_FAULTS
         return msgspec.structs.replace(proposal, tape=entry.tape, draws=draws, after=random.choice(AFTER))
