@@ -116,7 +116,7 @@ class ErrorRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The budget. What each field means is said in the README, section Faults.
+    """The budget. What each field means is said in REFERENCE.md, section Faults.
 
     ``kills``: ranks that die at one of their operations; ``node_kills``: all ranks of a node at once; ``node_hangs``:
     all ranks of a node stop and do not die, so that nothing of theirs is released; after each of these the launcher

@@ -15,7 +15,7 @@ from simulator.trace import load
 def fuzz_object(result: FuzzResult) -> dict[str, Any]:
     """Plain data. ``scenarios`` are the scenarios, each with its ``failures``; ``failure`` is the first of them all.
 
-    ``scenario`` is null where there are several. See the README for the other fields.
+    ``scenario`` is null where there are several. See REFERENCE.md for the other fields.
     """
     scenarios = [_scenario(each) for each in result.scenarios]
     failures = [failure for scenario in scenarios for failure in scenario["failures"]]

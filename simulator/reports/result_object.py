@@ -1,4 +1,4 @@
-"""The result of a search as one JSON object. Its fields are documented in the README and only ever added to."""
+"""The result of a search as one JSON object. Its fields are documented in REFERENCE.md and only ever added to."""
 
 from __future__ import annotations
 

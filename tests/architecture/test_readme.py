@@ -1,4 +1,4 @@
-"""What the README shows is true: its scenario loads, and its racy save fails and replays as it says."""
+"""What README and REFERENCE show is true: the scenario loads, the racy save fails and replays as they say."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 import simulator
 from simulator import scenario
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_scenario_file_loads() -> None:
-    (text,) = blocks("toml")
-    assert scenario.from_table(tomllib.loads(text), "README.md").faults.kills == 1
+    (text,) = blocks("REFERENCE.md", "toml")
+    assert scenario.from_table(tomllib.loads(text), "REFERENCE.md").faults.kills == 1
 
 
 def test_the_racy_save_fails_as_it_says() -> None:
     names: dict[str, object] = {}
-    exec(blocks("python")[0], names)
+    exec(blocks("README.md", "python")[0], names)
     result = simulator.explore(names["saver"], nodes=2, schedules=1000, seed=0)  # type: ignore[arg-type]
     assert result.failure is not None
     assert "'tmp-checkpoint-1' -> 'checkpoint-1'" in result.failure.error

@@ -18,7 +18,7 @@ FIELDS = {
     "version", "format", "verdict", "invariant", "schedules", "operations", "states", "seconds", "seed", "classes",
     "blocked", "digest", "coverage", "reason", "scenario", "failure",
 }  # fmt: skip
-"""What the README documents of the ``--json`` of any search."""
+"""What REFERENCE.md documents of the ``--json`` of any search."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The example of the README: its racy save fails with lanes, the sound strategy passes, the suite is collected."""
+"""The example of the reference: the racy save fails with lanes, the sound strategy passes, the suite is collected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from simulator.invariants.violation import NAMES
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
 
 FEW = """
 from hypothesis import settings
@@ -19,14 +19,18 @@ settings.load_profile("few")
 
 
 def test_the_example_does_what_it_says(pytester: pytest.Pytester) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (example,) = (block for block in blocks if "from simulator.hypothesis import" in block)
-    pytester.makepyfile(saving=blocks[0], test_example=example)
+    (example,) = (block for block in python("REFERENCE.md") if "from simulator.hypothesis import" in block)
+    pytester.makepyfile(saving=python("README.md")[0], test_example=example)
     pytester.makeconftest(FEW)
     found = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "not TestOurs")
     found.assert_outcomes(passed=1, failed=1, deselected=len(suite(pytester)))
     assert "violated  no-error: a rank raised" in found.stdout.str()
     assert "test_saver" in found.stdout.str()
+
+
+def python(document: str) -> list[str]:
+    """Its blocks of Python, in their order."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def suite(pytester: pytest.Pytester) -> list[str]:
