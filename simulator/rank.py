@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -82,7 +83,7 @@ class Rank:
         self.attempt = attempt
         self.process = process
         self._fresh_state = fresh_state
-        self._world = Group(tuple(range(self.world_size)), 0)
+        self._world = _world(self.world_size)
         self._groups: dict[tuple[int, ...], int] = {}
 
     def __repr__(self) -> str:
@@ -138,11 +139,17 @@ class Rank:
 
     def _collective(self, name: str, group: Group | None, value: Any = None, source: int = 0) -> Any:
         members = self._world if group is None else group
-        if self.index not in members.ranks:
+        if group is not None and self.index not in group.ranks:
             raise ValueError(f"{name}: rank {self.index} is not in the group {list(members.ranks)}")
         if name == "broadcast" and source not in members.ranks:
             raise ValueError(f"{name}: the source {source} is not in the group {list(members.ranks)}")
         return self.process.perform(Collective(name, members.ranks, members.identity, copied(value), source))
+
+
+@lru_cache(maxsize=16)
+def _world(world_size: int) -> Group:
+    """The communicator of all ranks; one object for all of them, so that it is told from others at a glance."""
+    return Group(tuple(range(world_size)), 0)
 
 
 _IMMUTABLE = (int, float, str, bytes)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, TypeAlias
 
 import msgspec
 
 from simulator.operations import Collective
 from simulator.rank import copied
-
-Communicator: TypeAlias = tuple[tuple[int, ...], int]
 
 
 class Mismatch(msgspec.Struct, frozen=True):
@@ -51,12 +50,27 @@ class _Meeting:
         self.arrived: dict[int, tuple[Arrival, int, Any]] = {}
 
 
+class _Communicator:
+    """The collectives of one communicator: how many each rank has issued, and those that not everybody has come to."""
+
+    __slots__ = ("counts", "group", "identity", "open")
+
+    def __init__(self, group: tuple[int, ...], identity: int) -> None:
+        self.group = group
+        self.identity = identity
+        self.counts: dict[int, int] = {}
+        self.open: dict[int, _Meeting] = {}
+
+
 class Meetings:
-    """All collectives of a run. A rank's n-th collective on a communicator meets the others' n-th there."""
+    """All collectives of a run. A rank's n-th collective on a communicator meets the others' n-th there.
+
+    An arrival costs the same however many ranks there are, as long as those of a communicator pass the same tuple.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[tuple[Communicator, int], _Meeting] = {}
-        self._count: dict[tuple[Communicator, int], int] = {}
+        self._communicators: dict[tuple[tuple[int, ...], int], _Communicator] = {}
+        self._latest = _Communicator((), 0)
 
     def arrive(
         self, rank: int, arrival: Arrival, time: int, operation: Collective
@@ -66,23 +80,33 @@ class Meetings:
         A broadcast lets its source go at once and the others when the source has come; every other collective lets
         all go when the last one has come. The operation's value must be a copy that nobody else changes.
         """
-        communicator = (operation.group, operation.group_id)
-        position = self._count.get((communicator, rank), 0)
-        self._count[communicator, rank] = position + 1
-        key = (communicator, position)
-        meeting = self._open.get(key)
+        communicator = self._communicator(operation)
+        position = communicator.counts.get(rank, 0)
+        communicator.counts[rank] = position + 1
+        meeting = communicator.open.get(position)
         if meeting is None:
-            meeting = self._open[key] = _Meeting(rank, operation)
+            meeting = communicator.open[position] = _Meeting(rank, operation)
         elif (meeting.name, meeting.source) != (operation.name, operation.source):
             issued = _named(operation.name, operation.source)
             return [], Mismatch(rank, issued, meeting.first, _named(meeting.name, meeting.source), position)
         meeting.arrived[rank] = (arrival, time, operation.value)
         complete = len(meeting.arrived) == len(operation.group)
         if complete:
-            del self._open[key]
+            del communicator.open[position]
         if operation.name == "broadcast":
             return _broadcast(meeting, rank), None
         return (_results(meeting, operation.group) if complete else []), None
+
+    def _communicator(self, operation: Collective) -> _Communicator:
+        group, identity, latest = operation.group, operation.group_id, self._latest
+        if latest.group is group and latest.identity == identity:
+            return latest  # To look a tuple up takes as long as it is.
+        key = (group, identity)
+        found = self._communicators.get(key)
+        if found is None:
+            found = self._communicators[key] = _Communicator(group, identity)
+        self._latest = found
+        return found
 
 
 def _named(name: str, source: int) -> str:
@@ -106,10 +130,25 @@ def _results(meeting: _Meeting, group: tuple[int, ...]) -> list[Release]:
         return [Release(task, latest, after) for task, _ in after]
     try:
         result = _combined(meeting.name, [value for _, _, value in arrived])
-        return [Release(task, latest, after, copied(result)) for task, _ in after]
+        copies = _copies(result, len(after))
+        return [Release(task, latest, after, copy) for (task, _), copy in zip(after, copies, strict=True)]
     except Exception as error:
         # Values of code under test, say a sum of a number and a text: its error, on every rank.
         return [Release(task, latest, after, None, error) for task, _ in after]
+
+
+def _copies(value: Any, count: int) -> list[Any]:
+    """``copied`` so many times. What every rank gathers from every other is pickled once, as real collectives do it.
+
+    What cannot be pickled is copied all the same: ranks of one process may exchange it. Raises as ``copied`` does.
+    """
+    if count == 1 or type(value) is int:
+        return [copied(value) for _ in range(count)]
+    try:
+        message = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        return [pickle.loads(message) for _ in range(count)]
+    except Exception:
+        return [copied(value) for _ in range(count)]
 
 
 def _combined(name: str, values: list[Any]) -> Any:
