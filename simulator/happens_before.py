@@ -12,7 +12,8 @@ as the bits of one integer. Both hold the same; unions of sets are faster here, 
 Modification times need more than footprints: of two inodes whose times somebody compares, it matters which one was
 changed last, though no operation touches both. An inode is *tracked* when anybody looks at its time, and changes of
 two different tracked inodes conflict. Where somebody looks at more than their order (how old is this file?), all
-changes conflict, as each may move the time of the next. Who looks at what is known only after a run: hence ``Looks``.
+operations on files conflict, as each may move the time of the next. Who looks at what is known only after a run: hence
+``Looks``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from simulator.operations import (
     Collective,
     Join,
     Mode,
+    Sleep,
     Thing,
     change_time,
     looked_at,
@@ -74,18 +76,27 @@ class Touched(msgspec.Struct, frozen=True, gc=False):
         return Touched(merged((*self.things.items(), *other.things.items())), self.stamped | other.stamped)
 
 
-def touched(accesses: Iterable[Access], times: frozenset[Thing] = frozenset()) -> Touched:
-    """What a step with these accesses touched, when the ``times`` are looked at by anybody."""
+def touched(accesses: Iterable[Access], times: frozenset[Thing] = frozenset(), *, acts: bool = True) -> Touched:
+    """What a step with these accesses touched, when the ``times`` are looked at by anybody.
+
+    ``acts``: it is an operation on a file system, and not a sleep or the like. Each moves the time of the next one.
+    """
     things = merged(tuple(access for access in accesses if access[0][0] >= 0 or access[0][1] == _MEMORY))
     # To look at more than an order is to track all changes; the look itself waits for none but those of what it sees.
     things.pop(_ALL_CHANGES, None)
     if not times:
         return Touched(things)
-    changed = [thing for thing, mode in things.items() if mode is not Mode.READ and thing[1] in _TIMES]
-    if changed and _ALL_CHANGES in times:
-        things[_ALL_CHANGES] = Mode.WRITE
+    if _ALL_CHANGES in times:
+        if acts:
+            things[_ALL_CHANGES] = Mode.WRITE
         return Touched(things)
-    return Touched(things, frozenset(thing[0] for thing in changed if thing in times))
+    return Touched(things, frozenset(t[0] for t, mode in things.items() if mode is not Mode.READ and t in times))
+
+
+def acts_on_files(step: Step) -> bool:
+    """Whether a step was an operation on a file system, which was carried out."""
+    assert step.effects is not None
+    return not step.effects.injected and not isinstance(step.operation, Sleep | Collective | Join)
 
 
 def times_of(things: Iterable[Thing]) -> frozenset[Thing]:
@@ -276,7 +287,7 @@ class HappensBefore:
         if self.looks.late and isinstance(step.value, Attributes):
             late = (facet for task, n, facet in self.looks.late if (task, n) == (step.task, step.n))
             accesses = [*accesses, *(access for facet in late for access in looked_at(step.value.inode, facet))]
-        return touched(accesses, self.looks.times)
+        return touched(accesses, self.looks.times, acts=acts_on_files(step))
 
     def _closed(self, index: int) -> int:
         return self.before[index] | 1 << index

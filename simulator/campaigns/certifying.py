@@ -114,8 +114,7 @@ def _check_budget(experiment: Experiment) -> None:
     for rule in faults.errors:
         if rule.effect != "fail":
             raise UsageError(f"faults.errors: exhaustive search goes through no {rule.effect!r}; explore samples it")
-    if experiment.has_choices:
-        check_bounds(experiment)
+    check_bounds(experiment)
     if experiment.costs is not None:
         raise UsageError(
             "costs.profile: with costs the order of modification times is not that of the operations, which exhaustive "

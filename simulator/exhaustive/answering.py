@@ -12,6 +12,18 @@ _UNORDERED = ("mtime", "inodes")
 def check_bounds(experiment: Experiment) -> None:
     """Raise UsageError, saying what to do, where the answers of the file system cannot be gone through."""
     choice = experiment.scenario.filesystem
+    if getattr(experiment.filesystem(), "unordered", False):
+        raise UsageError(
+            f"filesystem.profile: exhaustive search does not know which operations on {choice.profile} commute; "
+            "explore samples them"
+        )
+    if not experiment.has_choices:
+        return
+    if "made_up" in experiment.bounds:
+        raise UsageError(
+            f"filesystem.profile: exhaustive search cannot go through the times of {choice.profile}; explore samples "
+            "them"
+        )
     for group, bound in experiment.bounds.items():
         if bound is None:
             raise UsageError(

@@ -118,8 +118,7 @@ class Start(msgspec.Struct, frozen=True):
             return made
 
         replayer = Replayer(filesystem, EPOCH)
-        for step in self.with_steps(experiment).steps or ():
-            replayer.apply(step)
+        replayer.apply_all(self.with_steps(experiment).steps or ())
         replayer.filesystem.release_all()
         return replayer
 

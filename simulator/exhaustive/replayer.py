@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from simulator.engines.interface import Step
+from simulator.exhaustive.copied_times import Known, translated
+from simulator.filesystems import Attributes
 from simulator.filesystems.durability import durable_of
 from simulator.filesystems.views.decisions import Choose
-from simulator.happens_before import HappensBefore, Touched, touched
-from simulator.operations import Access, Collective, Fsync, Join, Lock, Mode, Operation, Sleep, Stat, lock, looked_at
+from simulator.happens_before import HappensBefore, Touched, acts_on_files, touched
+from simulator.operations import Access, Fsync, Lock, Mode, Operation, Stat, Utime, lock, looked_at
 
 TICK = 1_000
 """Nanoseconds between two changes, so that each gets a time of its own."""
 
-_NOT_OF_FILES = (Sleep, Collective, Join)
 _FACETS = {":mtime": "mtime", ":ctime": "ctime", ":links": "links"}
 _LOCK = lock(0)[1]
 
@@ -53,29 +54,42 @@ class Replayer:
         self._durable = durable_of(self.filesystem)
         self.now = began
         self._acting = (0, 0, began)
-        self._done: list[tuple[int, int]] = []
+        self._done: list[tuple[int, int, int, Known | None]] = []
 
     def answer_by(self, choose: Choose) -> None:
         """Where the file system has a choice, it is made so; see ``Choose``."""
         if hasattr(self.filesystem, "begin"):
             self.filesystem.begin(choose, lambda rank, operation: self._acting)
 
-    def apply(self, step: Step) -> None:
-        """Carry out one more step as its rank did, with what its code did without being scheduled."""
+    def apply(self, step: Step, known: Callable[[], Iterable[Known]] = tuple) -> Any:
+        """Carry out one more step as its rank did, with what its code did without being scheduled; gives its result.
+
+        ``known`` are the stats before it, by which times are found that it sets as another file has them.
+        """
         effects = step.effects
         assert effects is not None
         self._now_does(step)
-        filesystem = self.filesystem
+        filesystem, result = self.filesystem, None
         if self._durable is not None:
             self._durable.step = step.task << _N_BITS | step.n
             if effects.injected and isinstance(step.operation, Fsync):
                 self._durable.sync_failed(step.rank, step.operation, self.now)
-        if not effects.injected and not isinstance(step.operation, _NOT_OF_FILES):
-            self._perform(step.rank, step.operation)
+        if acts_on_files(step):
+            operation = translated(step.operation, known()) if type(step.operation) is Utime else step.operation
+            result = self._perform(step.rank, operation)
         for rank, operation in effects.local:
             self._perform(rank, operation)
         for rank in effects.released:
             filesystem.release(rank)
+        return result
+
+    def apply_all(self, steps: Iterable[Step]) -> None:
+        """Carry out the steps of attempts that are over. They cannot be undone."""
+        known: list[Known] = []
+        for step in steps:
+            more = _known_from(step, self.apply(step, lambda: known))
+            if more is not None:
+                known.append(more)
 
     def go_to(self, order: HappensBefore, positions: Sequence[int], same: int = 0) -> Rewindable:
         """The state after these scheduled steps: for each of them, all that are before it must be among them.
@@ -83,15 +97,17 @@ class Replayer:
         The first ``same`` of them are known to be those of the last call.
         """
         done, filesystem = self._done, self.filesystem
-        for identity, _ in done[same:]:
+        for identity, mark, now, _ in done[same:]:
             if same == len(positions) or order.identity(positions[same]) != identity:
-                filesystem.rollback(done[same][1])
+                filesystem.rollback(mark)
+                self.now = now
                 del done[same:]
                 break
             same += 1
         for position in positions[same:]:
-            done.append((order.identity(position), filesystem.mark()))
-            self.apply(order.steps[position])
+            step, mark, now = order.steps[position], filesystem.mark(), self.now
+            result = self.apply(step, self._known)
+            done.append((order.identity(position), mark, now, _known_from(step, result)))
         return filesystem
 
     def would_touch(self, order: HappensBefore, positions: Sequence[int], step: Step, was: Touched) -> Touched:
@@ -102,7 +118,7 @@ class Replayer:
         """
         effects = step.effects
         assert effects is not None
-        if effects.injected or isinstance(step.operation, _NOT_OF_FILES):
+        if not acts_on_files(step):
             return was
         filesystem = self.go_to(order, positions)
         now = self.now
@@ -122,15 +138,24 @@ class Replayer:
         accesses += [(thing, mode) for thing, mode in was.things.items() if thing[0] < 0 or thing[1] == _LOCK]
         return touched(accesses, order.looks.times)
 
+    def _known(self) -> Iterator[Known]:
+        return (known for *_, known in self._done if known is not None)
+
     def _now_does(self, step: Step) -> None:
         """The time goes on to that of a step: no earlier than its task's clock showed when the step was done."""
         assert step.effects is not None
         moment = step.effects.moment + TICK
         self._acting = (step.task, step.n, moment)
-        self.now = max(self.now + TICK, moment)
+        if acts_on_files(step):
+            self.now = max(self.now + TICK, moment)
 
     def _perform(self, rank: int, operation: Operation) -> Any:
         try:
             return self.filesystem.perform(rank, operation, self.now)
         except OSError:
             return None
+
+
+def _known_from(step: Step, result: Any) -> Known | None:
+    """What a stat, carried out again, tells about times."""
+    return (step.value, result) if isinstance(result, Attributes) and isinstance(step.value, Attributes) else None

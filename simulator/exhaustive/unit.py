@@ -109,6 +109,9 @@ class Unit:
         report.looks |= Looks(self._states.times)
         if all_changes() in self._states.times:
             report.incomplete = report.incomplete or _AGES
+        if report.looks | self._looks != self._looks:
+            # The times at a cut are those of one order of its steps, and the schedule that is told may be of another.
+            report.finding = None
         report.states = self._states.take_new()
         report.starts, self._starts = self._starts, []
         return report

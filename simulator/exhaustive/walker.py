@@ -10,12 +10,14 @@ from typing import Any, Protocol
 from simulator.engines.interface import Engine, default_task
 from simulator.engines.watchdog import watchdog
 from simulator.errors import CannotDo
+from simulator.exhaustive.copied_times import alike, sets_own_times
 from simulator.exhaustive.errand import Errand, Held, Journey
 from simulator.exhaustive.patience import InVain, Patience
 from simulator.exhaustive.polling import poll_of
 from simulator.exhaustive.tree import Sleepers, awake_after
 from simulator.happens_before import NO_LOOKS, HappensBefore, Looks, Touched, times_of, touched
 from simulator.operations import Access, Lock, Mode, Operation, Sleep, looked_at
+from simulator.operations.footprint import all_changes
 from simulator.scenario import Budgets
 
 
@@ -36,6 +38,10 @@ class Unsupported(CannotDo):
 
 
 _NOTHING = Touched({})
+_POLLS = (
+    "somebody looks at more than the order of times (how old a file is, say), and a rank sleeps and looks again: how "
+    "often it did so moves the times, and the search does not follow that"
+)
 
 Begin = Callable[[], tuple[Engine, Any]]
 """Makes what a run needs: an engine that has not started, and the file system that it acts on."""
@@ -81,6 +87,7 @@ class _Run:
         self._world_size = engine.world_size
         self._interleaved = False
         self._redundant = False
+        self._polled = False
         self._able_before: list[tuple[tuple[int, ...], bool]] = []
         known = min(_common([self._order.steps[p].task for p in walker._scheduled], errand.tasks), errand.first)
         if known < len(walker._scheduled):
@@ -115,6 +122,8 @@ class _Run:
                 asleep = awake_after({**asleep, **siblings} if siblings else asleep, what)
                 sleepers.append(asleep)
         incomplete = self._go_on(asleep, sleepers)
+        if self._polled and all_changes() in self._order.looks.times:
+            incomplete = _POLLS
         return self._result(sleepers, incomplete)
 
     def _go_on(self, asleep: Sleepers, sleepers: list[Sleepers]) -> str | None:
@@ -209,6 +218,7 @@ class _Run:
         if type(engine.pending[task]) is Sleep:
             poll = poll_of(self._order, task)
             in_vain = self._looking_in_vain(task)
+        self._polled = self._polled or poll is not None
         further = in_vain.steps - 1 if in_vain is not None else 0
         engine.grant(task)
         for _ in range(further):
@@ -220,7 +230,7 @@ class _Run:
         assert step.effects is not None
         known = None
         if poll is not None:
-            known = poll.reads | touched(step.effects.accesses, self._order.looks.times)
+            known = poll.reads | touched(step.effects.accesses, self._order.looks.times, acts=False)
         if in_vain is not None and known is not None:
             known |= touched(in_vain.accesses, self._order.looks.times)
             step.effects.local += [(step.rank, operation) for operation in in_vain.rest]
@@ -254,7 +264,7 @@ class _Run:
         """Raise CannotDo when the schedule cannot be followed: the code under test is not deterministic then."""
         task, operation = self._errand.tasks[number], self._errand.operations[number]
         found = self._engine.pending.get(task)
-        if found is None or (operation is not None and found != operation):
+        if found is None or (operation is not None and not alike(found, operation)):
             raise CannotDo(
                 f"the code under test is not deterministic: after the same {number} steps, rank "
                 f"{task % self._world_size} does {found} now and did {operation} before"
@@ -272,7 +282,12 @@ class _Run:
         journey.in_vain = self._in_vain
         journey.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
         looks = (access for _, inode, facet in engine.looks for access in looked_at(inode, facet))
-        journey.looks = Looks(times_of(thing for thing, _ in looks), frozenset(engine.late_looks))
+        times = times_of(thing for thing, _ in looks)
+        if (times or order.looks.times) and any(
+            sets_own_times(step, order.steps[:p]) for p, step in enumerate(order.steps)
+        ):
+            times |= {all_changes()}
+        journey.looks = Looks(times, frozenset(engine.late_looks))
         journey.initial = self._walker._initial
         journey.endings = dict(engine.endings)
         journey.failed = list(engine.failed)
@@ -297,8 +312,8 @@ class _Run:
         finally:
             self._filesystem.accesses = None
         mode = Mode.UPDATE if operation.how & fcntl.LOCK_SH else Mode.WRITE
-        wanted = dict.fromkeys(touched(accesses).things, mode)
-        return Held(task, task % self._world_size, operation, Touched(wanted))
+        wanted = Touched(dict.fromkeys(touched(accesses).things, mode))
+        return Held(task, task % self._world_size, operation, wanted | touched((), self._order.looks.times))
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:

@@ -80,7 +80,7 @@ def name_in(inode: int, name: str) -> Thing:
 
 
 def all_changes(inode: int = 0) -> Thing:
-    """The order of all changes, whichever inode they are of: how much later one is than another depends on it."""
+    """The order of all operations: how much later the changes of some are than those of others depends on it."""
     return (0, ":changes")
 
 

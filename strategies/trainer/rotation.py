@@ -35,12 +35,13 @@ def rotate(root: Path, keep: int | None, best_step: int | None, *, by_time: bool
 def oldest_first(root: Path, *, by_time: bool, least_spread: float) -> list[str]:
     """The checkpoints by modification time, or by number. Raises FileNotFoundError if one vanishes meanwhile.
 
-    Times that lie less than ``least_spread`` seconds apart, first to last, are taken for unreliable.
+    Times that lie less than ``least_spread`` seconds apart, first to last, are taken for unreliable; with 0 nobody asks
+    how far apart they lie.
     """
     names = [name for name in os.listdir(root) if name.startswith("checkpoint-") and os.path.isdir(root / name)]
     if by_time:
         times = {name: os.path.getmtime(root / name) for name in names}
-        if not times or max(times.values()) - min(times.values()) >= least_spread:
+        if not times or not least_spread or max(times.values()) - min(times.values()) >= least_spread:
             return sorted(names, key=lambda name: (times[name], name))
     numbers = {name: int(found.group(1)) for name in names if (found := _NUMBER.match(name))}
     return sorted(numbers, key=lambda name: (numbers[name], name))

@@ -17,12 +17,14 @@ from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Engine
 from simulator.engines.programs import RankPrograms
 from simulator.errors import UsageError
+from simulator.exhaustive.answering import check_bounds
 from simulator.exhaustive.attempts import Start
 from simulator.exhaustive.exploration import Exploration
 from simulator.exhaustive.injections import Injections, Plan
 from simulator.exhaustive.states import StateJudge
 from simulator.exhaustive.unit import Unit
 from simulator.experiment import ROOT, Experiment
+from simulator.filesystems import PosixModel
 from simulator.filesystems.profiles import by_profile
 from simulator.happens_before import NO_LOOKS, Looks
 from simulator.operations import Close, Mkdir, Open, Write
@@ -241,3 +243,13 @@ def test_what_cannot_be_gone_through_is_refused(options: dict[str, Any], restart
     wanted = msgspec.structs.replace(wanted, filesystem=FilesystemChoice("nfs", options=given), restarts=restarts)
     with pytest.raises(UsageError, match=said):
         simulator.certify(wanted)
+
+
+def test_a_file_system_that_does_not_tell_what_operations_touch_is_refused() -> None:
+    class Silent(PosixModel):
+        unordered = True
+
+    experiment = Experiment(Scenario(), programs=[os.getcwd, os.getcwd])
+    experiment.filesystem = Silent  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="does not know which operations on shared commute"):
+        check_bounds(experiment)
