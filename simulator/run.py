@@ -257,7 +257,8 @@ def _attempt(
             interleaved = interleaved or len(ready) > 1
             engine.grant(task)
             last = task
-            strikes.after(task)
+            if strikes.has_outage:
+                strikes.after(task)
             if judge is not None:
                 if strikes.killed:
                     judge.excused = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from os import fsdecode, fspath
+from pathlib import PosixPath
 from posixpath import normpath
 from typing import Any, Final, TypeAlias
 
@@ -34,7 +35,8 @@ def place(caller: Caller, path: Any, dir_fd: Any = None) -> Place:
     Raises what the functions of ``os`` raise for a path that cannot be one: TypeError, ValueError for an embedded
     null byte, FileNotFoundError for the empty path.
     """
-    text = path if type(path) is str else as_text(path)
+    kind = type(path)
+    text = path if kind is str else str(path) if kind is PosixPath else as_text(path)
     if dir_fd is not None:
         return _place_at(caller, text, dir_fd)
     table = _known.get(caller.root)

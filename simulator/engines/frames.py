@@ -6,6 +6,7 @@ Exceptions are kept without the frames that they came through, but with their li
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +17,7 @@ _STANDARD = tuple({str(Path(os.__file__).resolve().parent) + os.sep, "<frozen "}
 _PACKAGES = os.sep + "site-packages" + os.sep
 
 
+@lru_cache(maxsize=1 << 12)
 def is_under_test(file: str) -> bool:
     """Whether a source file belongs neither to the simulator, nor to the standard library, nor to a package."""
     return not file.startswith(SIMULATOR) and not file.startswith(_STANDARD) and _PACKAGES not in file
@@ -30,10 +32,15 @@ def without_frames(error: BaseException) -> str | None:
     A traceback keeps the local variables of every frame alive, also of those that wait below: files that code under
     test has let go of would close late, or never.
     """
-    site = _site(error.__traceback__)
-    lines = _lines(error.__traceback__)
+    site, lines = _seen(error.__traceback__)
     if lines:
         error.add_note("raised at\n" + "\n".join(lines))
+    cut_frames(error)
+    return site
+
+
+def cut_frames(error: BaseException) -> None:
+    """Cut the tracebacks off an exception and all that it came from, and say nothing about them."""
     known: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -45,26 +52,23 @@ def without_frames(error: BaseException) -> str | None:
         waiting += (each.__cause__, each.__context__)
         if isinstance(each, BaseExceptionGroup):
             waiting += each.exceptions
-    return site
 
 
-def _site(traceback: TracebackType | None) -> str | None:
+def _seen(traceback: TracebackType | None) -> tuple[str | None, list[str]]:
+    """The line that an exception came from, and every line outside the simulator that it came through."""
     inner, outside = None, None
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if is_under_test(file):
-            inner = f"{file}:{traceback.tb_lineno}"
-        elif not file.startswith(SIMULATOR):
-            outside = f"{file}:{traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return inner or outside
-
-
-def _lines(traceback: TracebackType | None) -> list[str]:
     lines = []
     while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(SIMULATOR):
-            lines.append(f'  File "{code.co_filename}", line {traceback.tb_lineno}, in {code.co_name}')
+        code, line = traceback.tb_frame.f_code, traceback.tb_lineno
+        file = code.co_filename
+        if is_under_test(file):
+            inner = file, line
+        elif not file.startswith(SIMULATOR):
+            outside = file, line
+        else:
+            traceback = traceback.tb_next
+            continue
+        lines.append(f'  File "{file}", line {line}, in {code.co_name}')
         traceback = traceback.tb_next
-    return lines
+    site = inner or outside
+    return None if site is None else f"{site[0]}:{site[1]}", lines

@@ -8,8 +8,8 @@ are shared between ranks here; the engine ``processes`` is the witness against t
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import partial
 from os import SEEK_END
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from simulator.costs import CostModel
 from simulator.engines.charging import charging_for
 from simulator.engines.conditions import Conditions
 from simulator.engines.dispatcher import Dispatcher
-from simulator.engines.frames import without_frames
+from simulator.engines.frames import cut_frames, without_frames
 from simulator.engines.process import Journal, SimulatedProcess, source_site
 from simulator.engines.programs import RankPrograms
 from simulator.engines.tasks import Outcome, Task
@@ -93,6 +93,9 @@ class GreenletExecutor:
                 else:
                     task.error = raised
                 # Its frames hold files that the code has let go of: they close now, in this rank's name.
+                if type(raised) is RankKilled and process.dead:
+                    cut_frames(raised)  # nobody asks where the rank was
+                    return
                 site = without_frames(raised)
                 # What a background task raised, and its waiter after it, comes from where the first of them raised.
                 alike = (each.raised_at for each in self._bodies if each.error is raised and each is not task)
@@ -107,12 +110,16 @@ class GreenletExecutor:
     def end(self, process: SimulatedProcess, tasks: Sequence[Task]) -> None:
         """Unwind the tasks: their ``finally`` blocks run, and each operation in them raises ``RankKilled``."""
         previous = CURRENT.caller
-        with _quiet_finalizers():
+        hook = sys.unraisablehook
+        sys.unraisablehook = partial(_unless_killed, hook)
+        try:
             for task in tasks:
                 body = self._bodies[task]
                 if body:
                     CURRENT.caller = process
                     body.throw(RankKilled)
+        finally:
+            sys.unraisablehook = hook
         CURRENT.caller = previous
 
     def close(self) -> None:
@@ -167,20 +174,10 @@ class GreenletExecutor:
         return self._perform_local(process, operation)
 
 
-@contextmanager
-def _quiet_finalizers() -> Iterator[None]:
+def _unless_killed(hook: Callable[[sys.UnraisableHookArgs], Any], unraisable: sys.UnraisableHookArgs) -> None:
     """Files that a dead rank had open are closed as its frames go, in vain; Python 3.13 and newer would report that."""
-    hook = sys.unraisablehook
-
-    def quiet(unraisable: sys.UnraisableHookArgs) -> None:
-        if not issubclass(unraisable.exc_type, RankKilled):
-            hook(unraisable)
-
-    sys.unraisablehook = quiet
-    try:
-        yield
-    finally:
-        sys.unraisablehook = hook
+    if not issubclass(unraisable.exc_type, RankKilled):
+        hook(unraisable)
 
 
 def greenlet_engine(

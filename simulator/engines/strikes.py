@@ -19,7 +19,8 @@ from simulator.tape import Address
 class Strikes:
     """``killed``: a fault after which the launcher ends the job. ``struck`` are (steps done before, what struck).
 
-    ``record`` is given each choice that had an effect.
+    With ``has_outage`` the power may fail, so ``after`` must be called. ``record`` is given each choice that had an
+    effect.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Strikes:
         self._opened = OpenedPaths() if any(rule.path != "*" for rule in rules) else None
         planned = {address[1] for address in plan if address[0] == attempt}
         self.is_wanted = bool(rules) or not planned.isdisjoint(("kill", "hang"))
-        self._has_outage = "power" in planned
+        self.has_outage = "power" in planned
         self.killed = False
         self.struck: list[tuple[int, str]] = []
 
@@ -73,7 +74,7 @@ class Strikes:
 
     def after(self, task: int) -> None:
         """The task has gone on to its next operation (-1: all have come to their first): the power may fail now."""
-        if not self._has_outage:
+        if not self.has_outage:
             return
         n = self._engine.position(task) if task >= 0 else 0
         value = self._plan.get((self._attempt, "power", task, n), 0)

@@ -7,12 +7,12 @@ watchdog, and such a rank hangs.
 
 from __future__ import annotations
 
-import signal
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from _signal import ITIMER_REAL, SIGALRM, setitimer, signal  # type: ignore[import-not-found]
+from contextlib import AbstractContextManager
+from time import perf_counter
+from types import FrameType, TracebackType
+from typing import Any
 
 from simulator.boundary.caller import CURRENT
 from simulator.errors import CannotDo, RankKilled
@@ -22,24 +22,45 @@ class Stuck(CannotDo):
     """A rank used up the wall time of a run without doing an operation."""
 
 
-@contextmanager
-def watchdog(seconds: float) -> Iterator[None]:
+def watchdog(seconds: float) -> AbstractContextManager[None]:
     """While active, a rank that runs when ``seconds`` have passed is unwound, and its engine raises ``Stuck``."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGALRM, _interrupt)
-    started = time.perf_counter()
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+    return _Watchdog(seconds)
+
+
+class _Watchdog(AbstractContextManager[None]):
+    """Every run enters one, so this is no generator and calls C's functions.
+
+    What the module ``signal`` puts around them, to give enumerations, takes as long as several operations.
+    """
+
+    __slots__ = ("_active", "_left", "_previous", "_seconds", "_started")
+
+    _left: tuple[float, float]
+    _previous: Any
+    _started: float
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._active = threading.current_thread() is threading.main_thread()
+
+    def __enter__(self) -> None:
+        if self._active:
+            self._previous = signal(SIGALRM, _interrupt)
+            self._started = perf_counter()
+            self._left = setitimer(ITIMER_REAL, self._seconds, 1.0)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._active:
+            return
+        setitimer(ITIMER_REAL, 0)
+        signal(SIGALRM, self._previous)
+        left, interval = self._left
         if left:
             # Somebody else's alarm, a test's time-out say: it goes on, and if it is due it rings here, in no rank.
-            left -= time.perf_counter() - started
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6), interval)
+            left -= perf_counter() - self._started
+            setitimer(ITIMER_REAL, max(left, 1e-6), interval)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

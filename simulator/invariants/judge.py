@@ -35,17 +35,17 @@ class Verdicts:
         self._by_order: dict[tuple[int, int, Any], Seen] = {}
         self.judged = 0
 
-    def look(self, filesystem: Any, attempt: int) -> Seen:
-        """What a restart would do now."""
-        digest = (attempt, filesystem.digest())
+    def look(self, filesystem: Any, attempt: int, known: int | None = None) -> Seen:
+        """What a restart would do now. ``known`` is the digest of the file system, where the caller has just asked."""
+        digest = (attempt, filesystem.digest() if known is None else known)
         seen = self._by_digest.get(digest)
         if seen is not None and not seen.looked:
             return seen
         order = (*digest, filesystem.mtime_order()) if seen is not None else None
         if order is not None:
-            known = self._by_order.get(order)
-            if known is not None:
-                return known
+            before = self._by_order.get(order)
+            if before is not None:
+                return before
         self.judged += 1
         seen = self._probe.look(filesystem, attempt)
         self._by_digest[digest] = seen
@@ -171,7 +171,8 @@ class Judge:
         if digest == self._digest and not promised and not self._looked:
             return None
         self._digest = digest
-        return (self._restart(engine) if self._instants else None) or self._user(self._always, engine)
+        violation = self._restart(engine, digest) if self._instants else None
+        return violation if violation is not None or not self._always else self._user(self._always, engine)
 
     def finish(self, engine: Engine, *, died: bool) -> Violation | None:
         """Judge the end of an attempt: who hangs, what was left behind, and the user's final checks."""
@@ -199,22 +200,18 @@ class Judge:
     def _counts(self, invariant: str) -> bool:
         return self._judged is None or invariant in self._judged
 
-    def _restart(self, engine: Engine) -> Violation | None:
+    def _restart(self, engine: Engine, digest: int | None = None) -> Violation | None:
         """What is wrong with what a restart would find now, as far as it counts."""
-        violation = self._found(engine)
-        return violation if violation is not None and self._counts(violation.invariant) else None
-
-    def _found(self, engine: Engine) -> Violation | None:
         if self._verdicts is None:
             return None
-        seen = self._verdicts.look(self._filesystem, engine.attempt)
+        seen = self._verdicts.look(self._filesystem, engine.attempt, digest)
         self._looked = bool(seen.looked)
         best = self._bound.best if self._bound is not None else None
         violation = wrong_with(seen, self._promised, self._restorable, best)
         if violation is None and seen.step is not None and seen.step > self._restorable:
             self._restorable = seen.step
             self.milestones.append((engine.attempt, len(engine.steps)))
-        return violation
+        return violation if violation is not None and self._counts(violation.invariant) else None
 
     def _user(self, checks: Sequence[Check], engine: Engine) -> Violation | None:
         if not checks:
