@@ -22,6 +22,7 @@ from simulator.invariants import Violation
 from simulator.operations import Operation
 from simulator.scenario import Budgets
 from simulator.tape import Address, Tape
+from simulator.trace import Meeting
 
 
 class Frontier(Protocol):
@@ -107,6 +108,8 @@ class AttemptRecord(msgspec.Struct):
     """What each rank used, where the scenario has costs."""
     output: dict[int, str] = {}
     """The end of what each rank printed, of those that did."""
+    meetings: list[Meeting] = []
+    """The collectives of an unmodified program."""
 
 
 class Run(msgspec.Struct):

@@ -51,10 +51,29 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         )
 
 
+class Meeting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A rank of an unmodified program came to a collective, or ``back`` from it, after ``n`` operations of ``task``.
+
+    ``waits``: ``all``, everybody waits for everybody; ``from``, the others for the rank ``one``; ``to``, that one for
+    the others. ``identity`` tells groups of the same ranks apart. A negative task made no call about the directory.
+    """
+
+    rank: int
+    task: int
+    n: int
+    name: str
+    waits: str
+    group: tuple[int, ...]
+    identity: str = ""
+    one: int | None = None
+    back: bool = False
+
+
 class AttemptTrace(msgspec.Struct, frozen=True):
     """One attempt of the job: its events in order, what struck (position, text), how each rank ended.
 
     ``sites`` is ``file:line`` of the code under test where a rank raised, ``output`` the end of what each rank printed.
+    ``meetings`` are the collectives of an unmodified program, task by task; they are no part of the digest.
     """
 
     events: list[Event]
@@ -63,6 +82,7 @@ class AttemptTrace(msgspec.Struct, frozen=True):
     seconds: list[float] = []
     sites: dict[int, str] = {}
     output: dict[int, str] = {}
+    meetings: list[Meeting] = []
 
 
 class Verdict(msgspec.Struct, frozen=True):

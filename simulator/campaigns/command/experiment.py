@@ -95,6 +95,8 @@ class CommandExperiment:
             restarts=scenario.restarts,
             budgets=scenario.budgets,
         )
+        for record, engine in zip(run.attempts, self.engines, strict=False):
+            record.meetings = engine.meetings()
         if isinstance(self._starter, Warm) and not self._learned:
             self._learned = bool(self._starter.learn())
         return run

@@ -66,6 +66,7 @@ def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation |
             record.faults,
             {rank: _ended(ending, experiment) for rank, ending in record.endings.items()},
             output=record.output,
+            meetings=record.meetings,
         )
         for record in run.attempts
     ]

@@ -29,6 +29,7 @@ from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Effects, Ending, Instead, Saved, Step, Strike, default_task
 from simulator.engines.watchdog import Stuck
 from simulator.errors import UsageError
+from simulator.interposition.announcements import Announcement, announced
 from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Outcome, carry_out
 from simulator.interposition.naming import Names
@@ -36,6 +37,7 @@ from simulator.interposition.system_calls import signatures
 from simulator.interposition.threads import process_of
 from simulator.interposition.watching import Watch
 from simulator.operations import Close, Open, Operation, Readdir, Sleep
+from simulator.trace import Meeting
 
 _TICK: Final = 1_000
 _FIRST_LOOK: Final = 0.00005
@@ -101,6 +103,7 @@ class CommandEngine:
         self.guesses = 0
         self.dismissed = 0
         self._held: dict[int, tuple[RankProcess, int]] = {}
+        self._announced: list[tuple[RankProcess, int, int, Announcement]] = []
 
     # -- what the run loop asks ------------------------------------------------------------------------------------
 
@@ -203,6 +206,18 @@ class CommandEngine:
         """What made each rank put itself under the filter; absent where nothing did."""
         return {rank.number: rank.armed_by for rank in self._ranks if rank.armed_by is not None}
 
+    def meetings(self) -> list[Meeting]:
+        """The collectives that were announced so far, task by task, each task's in order."""
+        found = []
+        for rank, thread, n, said in self._announced:
+            number = rank.tasks.get(thread, 0 if thread == rank.process else None)
+            # A thread that made no call about the directory is no task, but what it waits for others may wait for, too.
+            task = -1 - rank.number if number is None else rank.number + self.world_size * number
+            found.append(
+                Meeting(rank.number, task, n, said.name, said.waits, said.group, said.identity, said.one, said.back)
+            )
+        return sorted(found, key=lambda meeting: (meeting.rank, meeting.task))
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _listen(self, descriptor: int, rank: RankProcess) -> None:
@@ -287,6 +302,13 @@ class CommandEngine:
         if signature.name == "io_uring_setup":
             # No filter sees what a ring does. Libraries that try one, such as libuv, do without.
             rank.listener.refuse(held, errno.ENOSYS)
+            return
+        said = announced(held, signature)
+        if said is not None:
+            known = rank.tasks.get(held.thread, 0 if held.thread == rank.process else None)
+            n = 0 if known is None else self._counts.get(rank.number + self.world_size * known, 0)
+            self._announced.append((rank, held.thread, n, said))
+            rank.listener.refuse(held, errno.ENOENT)
             return
         watched = self._watch.recognise(held, signature, rank.number_of)
         if watched is None or (isinstance(watched.operation, Sleep) and held.thread not in rank.tasks):

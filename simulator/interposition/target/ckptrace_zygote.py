@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import ckptrace_arming
+import ckptrace_meetings
 
 _LONGEST = 1 << 20
 
@@ -29,6 +30,7 @@ _LONGEST = 1 << 20
 def main() -> None:
     """Serve until the controller hangs up."""
     ckptrace_arming.die_with_parent()
+    ckptrace_meetings.watch()
     channel = socket.socket(fileno=int(sys.argv[1]))
     imported = []
     while True:

@@ -1,0 +1,39 @@
+"""What a program's own Python announces by looking at a path that nobody has: its collectives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from simulator.interposition import arguments
+from simulator.interposition.listener import Held
+from simulator.interposition.system_calls import Signature
+from simulator.interposition.target.ckptrace_meetings import PREFIX
+
+_PREFIX: Final = PREFIX.encode()
+_CALLS: Final = frozenset({"access", "faccessat", "faccessat2"})
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """A thread comes to a collective, or is ``back`` from it; see ``trace.Meeting``."""
+
+    name: str
+    waits: str
+    group: tuple[int, ...]
+    identity: str
+    one: int | None
+    back: bool
+
+
+def announced(held: Held, signature: Signature) -> Announcement | None:
+    """What a held call announces; None for one that is just a call."""
+    if signature.name not in _CALLS:
+        return None
+    path = arguments.text_at(held.thread, held.arguments[signature.paths[0].argument])
+    if path is None or not path.startswith(_PREFIX):
+        return None
+    try:
+        return msgspec.json.decode(path[len(_PREFIX) :], type=Announcement)
+    except msgspec.DecodeError:
+        return None
