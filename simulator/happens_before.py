@@ -42,6 +42,7 @@ from simulator.operations.footprint import all_changes
 _TIMES = frozenset({modification_time(0)[1], change_time(0)[1], all_changes()[1]})
 _ALL_CHANGES = all_changes()
 _MEMORY = memory(0)[1]
+_NOT_OF_FILES = frozenset({Sleep, Collective, Join})
 _NOTHING: frozenset[int] = frozenset()
 
 
@@ -90,13 +91,14 @@ def touched(accesses: Iterable[Access], times: frozenset[Thing] = frozenset(), *
         if acts:
             things[_ALL_CHANGES] = Mode.WRITE
         return Touched(things)
-    return Touched(things, frozenset(t[0] for t, mode in things.items() if mode is not Mode.READ and t in times))
+    stamped = [time[0] for time in times if things.get(time, Mode.READ) is not Mode.READ]
+    return Touched(things, frozenset(stamped) if stamped else _NOTHING)
 
 
 def acts_on_files(step: Step) -> bool:
     """Whether a step was an operation on a file system, which was carried out."""
     assert step.effects is not None
-    return not step.effects.injected and not isinstance(step.operation, Sleep | Collective | Join)
+    return not step.effects.injected and type(step.operation) not in _NOT_OF_FILES
 
 
 def times_of(things: Iterable[Thing]) -> frozenset[Thing]:
@@ -287,7 +289,8 @@ class HappensBefore:
         if self.looks.late and isinstance(step.value, Attributes):
             late = (facet for task, n, facet in self.looks.late if (task, n) == (step.task, step.n))
             accesses = [*accesses, *(access for facet in late for access in looked_at(step.value.inode, facet))]
-        return touched(accesses, self.looks.times, acts=acts_on_files(step))
+        times = self.looks.times
+        return touched(accesses, times, acts=_ALL_CHANGES in times and acts_on_files(step))
 
     def _closed(self, index: int) -> int:
         return self.before[index] | 1 << index

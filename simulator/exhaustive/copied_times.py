@@ -7,7 +7,7 @@ a run have the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -20,13 +20,16 @@ Known = tuple[Attributes, Attributes]
 """What a stat gave when it was recorded, and what it gives now."""
 
 
-def sets_own_times(step: Step, before: Iterable[Step]) -> bool:
-    """Whether a step gives a file a time that is no other file's: a clock's, say. ``before`` are the steps so far."""
-    operation = step.operation
-    if not isinstance(operation, Utime) or operation.times is None:
-        return False
-    seen = {time for other in before if isinstance(other.value, Attributes) for time in _times(other.value)}
-    return any(time >= EPOCH and time not in seen for time in operation.times)
+def sets_own_times(steps: Sequence[Step]) -> bool:
+    """Whether one of the steps of a run gives a file a time that no stat before it has given: a clock's, say."""
+    for position, step in enumerate(steps):
+        operation = step.operation
+        if type(operation) is Utime and operation.times is not None:
+            stats = (other.value for other in steps[:position] if isinstance(other.value, Attributes))
+            seen = {time for value in stats for time in _times(value)}
+            if any(time >= EPOCH and time not in seen for time in operation.times):
+                return True
+    return False
 
 
 def translated(operation: Operation, known: Iterable[Known]) -> Operation:

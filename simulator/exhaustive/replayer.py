@@ -158,4 +158,4 @@ class Replayer:
 
 def _known_from(step: Step, result: Any) -> Known | None:
     """What a stat, carried out again, tells about times."""
-    return (step.value, result) if isinstance(result, Attributes) and isinstance(step.value, Attributes) else None
+    return (step.value, result) if type(result) is Attributes and type(step.value) is Attributes else None

@@ -264,7 +264,7 @@ class _Run:
         """Raise CannotDo when the schedule cannot be followed: the code under test is not deterministic then."""
         task, operation = self._errand.tasks[number], self._errand.operations[number]
         found = self._engine.pending.get(task)
-        if found is None or (operation is not None and not alike(found, operation)):
+        if found is None or (operation is not None and found != operation and not alike(found, operation)):
             raise CannotDo(
                 f"the code under test is not deterministic: after the same {number} steps, rank "
                 f"{task % self._world_size} does {found} now and did {operation} before"
@@ -283,9 +283,7 @@ class _Run:
         journey.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
         looks = (access for _, inode, facet in engine.looks for access in looked_at(inode, facet))
         times = times_of(thing for thing, _ in looks)
-        if (times or order.looks.times) and any(
-            sets_own_times(step, order.steps[:p]) for p, step in enumerate(order.steps)
-        ):
+        if (times or order.looks.times) and sets_own_times(order.steps):
             times |= {all_changes()}
         journey.looks = Looks(times, frozenset(engine.late_looks))
         journey.initial = self._walker._initial

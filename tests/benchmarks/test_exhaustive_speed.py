@@ -63,7 +63,8 @@ def search_seconds(search: Search) -> float:
 
 @pytest.mark.bench
 def test_a_run_of_the_search_costs_at_most_twice_one_of_the_random_walk() -> None:
-    apart, judged = experiment_of(["no-error", "no-hang"]), experiment_of(None)
+    # To judge no-hang means to look what a restart would do at the end of each class.
+    apart, judged = experiment_of(["no-error"]), experiment_of(None)
     with installed():
         for experiment in (apart, judged):
             experiment.rehearse(TapeReplay(Tape()))
