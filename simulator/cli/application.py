@@ -18,6 +18,7 @@ from simulator.cli.fuzz import fuzz
 from simulator.cli.gpu import gpu
 from simulator.cli.help import GroupedCommand
 from simulator.cli.profiles import profiles
+from simulator.cli.races import races
 from simulator.cli.replay import replay
 from simulator.cli.run import run as run_command
 from simulator.cli.shapes import shapes
@@ -46,7 +47,7 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, certify, fuzz, ci, replay, show, compare, strategies, profiles, shapes, gpu, demo):
+    for command in (explore, certify, fuzz, ci, replay, show, races, compare, strategies, profiles, shapes, gpu, demo):
         app.command(cls=GroupedCommand)(command)
     app.command("run", cls=GroupedCommand)(run_command)
     return app

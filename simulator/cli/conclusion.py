@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 from simulator.campaigns.confirming import Confirmation, confirm as ask_the_disk
 from simulator.campaigns.result import Failure, Result
@@ -16,8 +17,10 @@ EXIT_CODES = {"clean": 0, "certified": 0, "violated": 1, "incomplete": 3}
 _CANNOT_DO = 3
 
 
-def conclude(result: Result, out: Path, json: str | None, *, confirm: bool) -> int:
+def conclude(result: Result, out: Path, json: str | None, *, confirm: bool, more: dict[str, Any] | None = None) -> int:
     """Write the trace of a failure, print the report (unless standard output is for JSON), give the exit code.
+
+    ``more`` is put beside what is written as JSON.
 
     A failure on which model and disk disagree is a fault of this tool and no finding: its exit code is 3.
     """
@@ -34,7 +37,7 @@ def conclude(result: Result, out: Path, json: str | None, *, confirm: bool) -> i
             console.print(f"trace   {path}", soft_wrap=True)
             console.print(f"replay  ckptrace replay {shlex.quote(str(path))}", soft_wrap=True)
     if json is not None:
-        write_json(result_object(result, path, confirmation), json)
+        write_json({**result_object(result, path, confirmation), **(more or {})}, json)
     if confirmation is not None and confirmation.outcome == "disagree":
         return _CANNOT_DO
     return EXIT_CODES[result.verdict]

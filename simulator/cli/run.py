@@ -13,8 +13,10 @@ from simulator.errors import UsageError
 
 if TYPE_CHECKING:
     from simulator.campaigns.command.experiment import CommandExperiment
+    from simulator.campaigns.command.steering import Steering
 
 _DEFAULT_SCHEDULES = 20
+_DEFAULT_STEERED = 200
 _NO_LIMIT = 2**62
 _SILENCE = 60.0
 _CANNOT_DO = 3
@@ -77,6 +79,20 @@ def run(
     dry: Annotated[
         bool, typer.Option("--dry", help="Run it once, undisturbed, and say what was held.", rich_help_panel=OUTPUT)
     ] = False,
+    confirm_races: Annotated[
+        bool,
+        typer.Option(
+            "--confirm-races",
+            help="Record one run, then try each of its races the other way round.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Run it once, undisturbed, and keep the trace of that.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     out: Out = Path("ckptrace-out"),
     json: Json = None,
 ) -> int:
@@ -109,19 +125,60 @@ def run(
     )
     scenario.validate()
     seconds = seconds_of(for_, "--for")
-    most = schedules if schedules is not None else _DEFAULT_SCHEDULES if seconds is None else _NO_LIMIT
+    usual = _DEFAULT_STEERED if confirm_races else _DEFAULT_SCHEDULES
+    most = schedules if schedules is not None else usual if seconds is None else _NO_LIMIT
     if most < 1:
         raise UsageError(f"--schedules: must be at least 1, is {most}")
     check_directory(out)
     check_file(json)
+    check_file(None if record is None else str(record))
     with CommandExperiment(scenario) as experiment:
         if dry:
             return _show_what_is_held(experiment)
+        if record is not None:
+            return _record(experiment, record)
         with watched(sys.stderr, None if most == _NO_LIMIT else most, seconds) as progress:
+            if confirm_races:
+                from simulator.campaigns.command.steering import confirm_races as steer
+
+                steering = steer(experiment, schedules=most, seconds=seconds, progress=progress)
+                return _conclude_races(steering, out, json)
             result = search(
                 experiment, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, progress=progress
             )
     return conclude(result, out, json, confirm=False)
+
+
+def _conclude_races(steering: Steering, out: Path, json: str | None) -> int:
+    """Every race with what became of it, then the conclusion as of any search."""
+    from simulator.cli.conclusion import conclude
+    from simulator.cli.races import lines_of, table_of
+    from simulator.reports.terminal import console_for
+
+    if json != "-":
+        console = console_for()
+        for each in steering.races:
+            for line in lines_of(each.race, each):
+                console.print(line, soft_wrap=True, highlight=False, markup=False)
+    tables = [table_of(each.race, each) for each in steering.races]
+    return conclude(steering.result, out, json, confirm=False, more={"races": tables})
+
+
+def _record(experiment: CommandExperiment, file: Path) -> int:
+    """One undisturbed run, and its trace in a file."""
+    from simulator.campaigns.command.record import trace_of
+    from simulator.reports.terminal import console_for
+    from simulator.schedulers.replay import TapeReplay
+    from simulator.tape import Tape
+    from simulator.trace import save
+
+    run = experiment.run(TapeReplay(Tape()))
+    save(trace_of(experiment, run), file)
+    console = console_for()
+    if run.violation is not None:
+        console.print(f"undisturbed, it violates {run.violation.invariant}: {run.violation.message}", soft_wrap=True)
+    console.print(f"{run.operations:,} operations; trace   {file}", soft_wrap=True)
+    return _CANNOT_DO if run.incomplete is not None or not run.operations else 0
 
 
 def _judged(text: str | None) -> tuple[str, ...] | None:

@@ -57,7 +57,8 @@ class _Replica:
         waited = known.get(event.task, {}).get(event.n, ())
         effects.after = [(task, min(n, self._done.get(task, 0))) for task, n in waited]
         self._done[event.task] = self._done.get(event.task, 0) + 1
-        return Step(event.task, event.rank, event.n, operation, site=event.site, effects=effects)
+        value = _number(event.result) if isinstance(operation, Open) else event.result
+        return Step(event.task, event.rank, event.n, operation, value, site=event.site, effects=effects)
 
     def _accesses(self, event: Event, operation: Operation) -> list[Access]:
         accesses: list[Access] = []

@@ -39,7 +39,7 @@ def search(
     run = experiment.run(TapeReplay(tape))
     operations = run.operations
     if run.incomplete is None and run.violation is None:
-        _check_held(experiment, run)
+        check_held(experiment, run)
         check_same(run, experiment.run(TapeReplay(tape)), "the undisturbed tape")
     lengths = rank_lengths(run, experiment.scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, run.attempts[0].steps)
@@ -79,7 +79,8 @@ def search(
     )
 
 
-def _check_held(experiment: CommandExperiment, run: Run) -> None:
+def check_held(experiment: CommandExperiment, run: Run) -> None:
+    """Raise CannotDo, saying what to do, where an undisturbed run made no call that was held."""
     if run.operations:
         return
     if any(experiment.directory.iterdir()):

@@ -1,0 +1,162 @@
+"""Confirms or refutes the races of a program: for each, runs in which the two operations come in the other order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from simulator.campaigns.command.experiment import CommandExperiment
+from simulator.campaigns.command.record import failure_of, trace_of
+from simulator.campaigns.command.search import check_held
+from simulator.campaigns.determinism import check_same
+from simulator.campaigns.racing import Race, races_of
+from simulator.campaigns.result import Result
+from simulator.engines.interface import Step
+from simulator.operations import paths_of
+from simulator.run import Run
+from simulator.schedulers.replay import TapeReplay
+from simulator.schedulers.reversing import Reversing
+from simulator.tape import Tape
+from simulator.trace import Trace
+
+Outcome = Literal["confirmed", "passes", "ordered", "undecided", "not tried"]
+Progress = Callable[[int, float], None]
+
+
+class Steered(msgspec.Struct, frozen=True):
+    """What became of a race.
+
+    ``confirmed``: a run with the other order violates something, which ``text`` says. ``passes``: such runs pass.
+    ``ordered``: the second never came while the first was withheld, so something that was not recorded orders them.
+    ``undecided``: the runs could not be ended, or lead elsewhere. ``not tried``: the limit of runs came before.
+    """
+
+    race: Race
+    outcome: Outcome
+    text: str = ""
+
+
+class Steering(msgspec.Struct, frozen=True):
+    """The result as of a search, the recorded run, and what became of each of its races."""
+
+    result: Result
+    recorded: Trace
+    races: list[Steered]
+
+
+def confirm_races(
+    experiment: CommandExperiment,
+    *,
+    schedules: int,
+    seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Steering:
+    """Record the undisturbed run and try each of its races the other way round, in up to ``schedules`` runs in all.
+
+    The failure of the result is the first race that was confirmed. Where the undisturbed run fails, that is it. Raises
+    what ``search`` does.
+    """
+    started = time.perf_counter()
+    run = experiment.run(TapeReplay(Tape()))
+    recorded = trace_of(experiment, run)
+    done, operations = 1, run.operations
+    if run.violation is not None or run.incomplete is not None:
+        return Steering(_result(experiment, run, [], done, operations, started, recorded, run), recorded, [])
+    check_held(experiment, run)
+    check_same(run, experiment.run(TapeReplay(Tape())), "the undisturbed tape")
+    steered: list[Steered] = []
+    failing: Run | None = None
+    for race in races_of(recorded):
+        outcome = Steered(race, "not tried")
+        for goes_on in ("first", "second"):
+            if done >= schedules or (seconds is not None and time.perf_counter() - started > seconds):
+                break
+            places = [[(step.task, step.n) for step in attempt.steps] for attempt in run.attempts]
+            scheduler = Reversing(
+                places,
+                race.attempt,
+                (race.first.task, race.first.n),
+                (race.second.task, race.second.n),
+                goes_on,
+            )
+            other = experiment.run(scheduler)
+            done += 1
+            operations += other.operations
+            outcome = _outcome(race, run, other)
+            if other.violation is not None and failing is None:
+                failing = other
+            if progress is not None:
+                progress(done, time.perf_counter() - started)
+            if outcome.outcome != "passes":
+                break
+        else:
+            steered.append(outcome)
+            continue
+        # Only one of the two runs of a race that passes was made: nothing is claimed of it.
+        steered.append(Steered(race, "not tried") if outcome.outcome == "passes" else outcome)
+    result = _result(experiment, run, steered, done, operations, started, recorded, failing)
+    return Steering(result, recorded, steered)
+
+
+def _outcome(race: Race, recorded: Run, other: Run) -> Steered:
+    """What a run in which the first was withheld says of the race."""
+    if other.violation is not None:
+        return Steered(race, "confirmed", f"{other.violation.invariant}: {other.violation.message}")
+    if other.incomplete is not None:
+        return Steered(race, "undecided", other.incomplete)
+    steps = other.attempts[race.attempt].steps if race.attempt < len(other.attempts) else []
+    came = {(step.task, step.n): position for position, step in enumerate(steps)}
+    first = came.get((race.first.task, race.first.n))
+    second = came.get((race.second.task, race.second.n))
+    if second is None or (first is not None and first < second):
+        return Steered(race, "ordered", "the second does not come before the first, however long that waits")
+    if not _alike(recorded.attempts[race.attempt].steps[race.second.position], steps[second]):
+        return Steered(race, "undecided", f"in its place came {_in_words(steps[second])}; the run passes")
+    return Steered(race, "passes")
+
+
+def _alike(one: Step, other: Step) -> bool:
+    return _in_words(one) == _in_words(other)
+
+
+def _in_words(step: Step) -> str:
+    return " ".join([type(step.operation).__name__.lower(), *paths_of(step.operation)])
+
+
+def _result(
+    experiment: CommandExperiment,
+    undisturbed: Run,
+    steered: list[Steered],
+    done: int,
+    operations: int,
+    started: float,
+    recorded: Trace,
+    failing: Run | None,
+) -> Result:
+    searched = time.perf_counter() - started
+    failure = failure_of(experiment, failing, done) if failing is not None and failing.violation is not None else None
+    counts = {
+        outcome: sum(each.outcome == outcome for each in steered)
+        for outcome in ("confirmed", "passes", "ordered", "undecided", "not tried")
+    }
+    open_ = counts["undecided"] + counts["not tried"]
+    reason = undisturbed.incomplete
+    if reason is None and open_:
+        reason = f"{open_} of {len(steered)} races are neither confirmed nor refuted"
+    words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    return Result(
+        verdict="violated" if failure is not None else "incomplete" if reason is not None else "clean",
+        schedules=done,
+        seconds=searched,
+        seed=0,
+        scenario=experiment.recorded(),
+        operations=operations,
+        failure=failure,
+        digest=failure.trace.digest if failure is not None else recorded.digest,
+        coverage=f"steered: {done:,} schedules, {len(steered)} races of the undisturbed run"
+        + (f": {words}" * bool(words)),
+        reason=reason,
+    )

@@ -1,0 +1,88 @@
+"""The races of a recorded run: pairs of conflicting operations whose order nothing decided but the schedule.
+
+A pair is given when the two touch the same thing, one of them changes it, and neither the order of a task's own
+operations, nor a collective, nor a pair between them puts the first before the second. Whether the other order is
+possible, and whether it is harmful, only a run in which it is taken can say.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from simulator.campaigns.command.retracing import retraced
+from simulator.campaigns.recording import in_words, keys_of
+from simulator.campaigns.reenacting import reenact
+from simulator.happens_before import HappensBefore, conflicting, is_scheduled
+from simulator.operations import Thing
+from simulator.trace import Trace
+
+_FACETS = {
+    ":data": "the bytes of a file",
+    ":attributes": "a mode, an owner, or that a directory is there",
+    ":links": "a link count",
+    ":listing": "the names in a directory",
+    ":mtime": "the order of modification times",
+    ":ctime": "the order of change times",
+    ":lock": "a lock",
+    ":changes": "the time between changes",
+}
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One operation of a pair: the ``n``-th of its ``task``, at ``position`` in the events of its attempt."""
+
+    position: int
+    rank: int
+    task: int
+    n: int
+    operation: str
+    """Its kind and its paths."""
+    site: str | None = None
+    """``file:line`` of the code under test, where it was recorded."""
+
+
+class Race(msgspec.Struct, frozen=True):
+    """``first`` came before ``second`` in this attempt; ``about`` says what they both touch."""
+
+    attempt: int
+    first: Side
+    second: Side
+    about: str
+
+
+def races_of(trace: Trace) -> list[Race]:
+    """The races of a recorded run, in the order of their second operations.
+
+    A trace of an unmodified program is carried out on the model; any other needs the code under test, which is run
+    again. Raises what ``reenact`` does.
+    """
+    if trace.scenario.get("command") is not None:
+        orders = retraced(trace)
+    else:
+        orders = [attempt.order for attempt in reenact(trace)]
+    return [race for attempt, order in enumerate(orders) for race in _races(attempt, order)]
+
+
+def _races(attempt: int, order: HappensBefore) -> list[Race]:
+    steps, keys = order.steps, keys_of(order.steps)
+
+    def side(position: int) -> Side:
+        step = steps[position]
+        words = in_words(msgspec.structs.replace(step, site=None), keys[position])
+        return Side(position, step.rank, step.task, step.n, words, step.site)
+
+    found = []
+    for first, second in sorted(order.races(), key=lambda pair: (pair[1], pair[0])):
+        if steps[first].task == steps[second].task:
+            continue
+        if is_scheduled(steps[first]) and is_scheduled(steps[second]):
+            thing = conflicting(order.touched[first], order.touched[second])
+            found.append(Race(attempt, side(first), side(second), _named(thing)))
+    return found
+
+
+def _named(thing: Thing | None) -> str:
+    if thing is None:
+        return "a time that somebody looks at"
+    facet = thing[1]
+    return f"the name {facet[1:]}" if facet.startswith("/") else _FACETS.get(facet, facet.removeprefix(":"))
