@@ -20,8 +20,8 @@ from simulator.exhaustive.milestones import Milestones
 from simulator.exhaustive.replayer import Replayer, Rewindable, step_of
 from simulator.experiment import ROOT, Experiment
 from simulator.filesystems.durability import Affected, DurableModel, Ordering, durable_of
+from simulator.filesystems.durability.history import members
 from simulator.filesystems.durability.micro_operations import Record
-from simulator.filesystems.durability.ordering import members
 from simulator.invariants.judge import wrong_with
 from simulator.invariants.outages import Verdict
 from simulator.invariants.viewer import World

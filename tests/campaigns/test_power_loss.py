@@ -181,8 +181,8 @@ def replaces(rank: Rank) -> None:
         rank.saved(step)
 
 
-@pytest.mark.parametrize(("options", "verdict"), [({}, "certified"), ({"atomic_rename": False}, "violated")])
-def test_a_rename_over_a_file_may_be_torn_where_that_is_asked_for(options: dict[str, bool], verdict: str) -> None:
+@pytest.mark.parametrize(("options", "verdict"), [({}, "certified"), ({"rename": "torn"}, "violated")])
+def test_a_rename_over_a_file_may_be_torn_where_that_is_asked_for(options: dict[str, Any], verdict: str) -> None:
     scenario = Scenario(program="x.py:f", filesystem=FilesystemChoice("shared", "posix-min", options), faults=POWER)
     experiment = Experiment(scenario, programs=[replaces, reads], pick=latest)
     assert simulator.certify(experiment).verdict == verdict

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
+from simulator.filesystems.durability.history import members
 from simulator.filesystems.durability.micro_operations import NameChange
-from simulator.filesystems.durability.ordering import Ordering, members
+from simulator.filesystems.durability.ordering import Ordering
 from simulator.filesystems.durability.states import generators
 
 

@@ -41,10 +41,15 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class NameChange(msgspec.Struct, frozen=True, gc=False):
-    """Names that change together. ``needs_previous``: not without the micro-operation before it."""
+    """Names that change together.
+
+    ``needs_previous``: not without the micro-operation before it. ``parts``: it is the last part of a rename, after so
+    many others.
+    """
 
     entries: tuple[Entry, ...]
     needs_previous: bool = False
+    parts: int = 0
 
 
 class DataWrite(msgspec.Struct, frozen=True, gc=False):
@@ -61,12 +66,11 @@ class DataWrite(msgspec.Struct, frozen=True, gc=False):
 
 
 class SizeChange(msgspec.Struct, frozen=True, gc=False):
-    """A file gets the size ``after``. ``appends``: the micro-operation before it wrote the last of the new bytes."""
+    """A file gets the size ``after``."""
 
     inode: int
     before: int
     after: int
-    appends: bool = False
 
 
 class AttributeChange(msgspec.Struct, frozen=True, gc=False):

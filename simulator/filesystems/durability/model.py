@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from simulator.filesystems.durability.disk import after, disk_of, model_of
+from simulator.filesystems.durability.history import Precedes, members
 from simulator.filesystems.durability.micro_operations import (
     Birth,
     Closed,
@@ -17,7 +18,7 @@ from simulator.filesystems.durability.micro_operations import (
     SyncFailed,
 )
 from simulator.filesystems.durability.observing import Observed, births, micro_operations, start_of_write
-from simulator.filesystems.durability.ordering import Ordering, Precedes, members
+from simulator.filesystems.durability.ordering import Ordering
 from simulator.filesystems.durability.persistence import Persistence
 from simulator.filesystems.posix.descriptors import Description
 from simulator.filesystems.posix.errors import failure
@@ -211,7 +212,7 @@ class DurableModel:
             return
         self._births.update(births(observed))
         start = start_of_write(self.tree, rank, operation, value, undo) if isinstance(operation, Write) else None
-        for what in micro_operations(operation, observed, start, self.persistence.atomic_rename):
+        for what in micro_operations(operation, observed, start, self.persistence.rename):
             self._note(rank, what, now)
 
     def _note(self, rank: int, what: MicroOperation | Milestone, now: int) -> None:

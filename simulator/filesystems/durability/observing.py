@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+
 from simulator.filesystems.durability.micro_operations import (
     BLOCK,
     AttributeChange,
@@ -51,11 +53,15 @@ def births(observed: Observed) -> Iterator[tuple[int, Birth]]:
 
 
 def micro_operations(
-    operation: Operation, observed: Observed, start: int | None, atomic_rename: bool
+    operation: Operation, observed: Observed, start: int | None, rename: str
 ) -> Iterator[MicroOperation]:
-    """The micro-operations in the order of ALICE. ``start`` is where a write began."""
+    """The micro-operations in the order of ALICE.
+
+    ``start`` is where a write began, ``rename`` what is promised of renames (see ``Persistence``).
+    """
     entries = [_entry(name, *where) for (_, name), where in observed.names.items()]
-    if isinstance(operation, Rename) and not atomic_rename:
+    of_directory = any(entry.is_directory for entry in entries)
+    if isinstance(operation, Rename) and (rename == "torn" or (rename != "atomic" and not of_directory)):
         yield from _torn(entries)
     elif entries:
         yield NameChange(tuple(entries))
@@ -96,17 +102,14 @@ def _torn(entries: Sequence[Entry]) -> Iterator[NameChange]:
 
     A directory has never two names, so its new one does not come before its old one has gone.
     """
-    for entry in entries:
-        if entry.before is not None and entry.after is not None:
-            yield NameChange((Entry(entry.directory, entry.name, entry.before, None, False, entry.replaced_file),))
-    for entry in entries:
-        if entry.after is None:
-            yield NameChange((entry,))
-    for entry in entries:
-        if entry.after is not None:
-            yield NameChange(
-                (Entry(entry.directory, entry.name, None, entry.after, entry.is_directory),), entry.is_directory
-            )
+    gone = [entry for entry in entries if entry.after is None]
+    come = [entry for entry in entries if entry.after is not None]
+    replaced = [msgspec.structs.replace(e, after=None, is_directory=False) for e in come if e.before is not None]
+    for entry in (*replaced, *gone):
+        yield NameChange((entry,))
+    for entry in come:
+        new = msgspec.structs.replace(entry, before=None, replaced_file=False)
+        yield NameChange((new,), entry.is_directory, len(replaced) + len(gone))
 
 
 def _of_data(inode: Inode, old: Content, operation: Operation, start: int | None) -> Iterator[MicroOperation]:
@@ -114,6 +117,9 @@ def _of_data(inode: Inode, old: Content, operation: Operation, start: int | None
     before, after = size_of(old), size_of(inode.content)
     number = inode.number
     if not isinstance(operation, Write) or start is None:
+        if after < before and after % BLOCK:
+            # What is cut off of a block is overwritten with zeros.
+            yield DataWrite(number, after, Extent(min(before, -(-after // BLOCK) * BLOCK) - after))
         yield SizeChange(number, before, after)
         return
     end = start + len(operation.data)
@@ -121,7 +127,7 @@ def _of_data(inode: Inode, old: Content, operation: Operation, start: int | None
     for first, last in _pieces(start, end, before):
         yield DataWrite(number, first, _part(operation.data, first - start, last - start))
         if last > size:
-            yield SizeChange(number, size, last, appends=True)
+            yield SizeChange(number, size, last)
             size = last
 
 

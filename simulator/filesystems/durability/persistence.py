@@ -20,26 +20,29 @@ class Persistence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is promised. Everything that is not promised may happen.
 
     ``names``: changes of names among each other are ``free``, become durable in ``one-order``, or are ``synchronous``,
-    that is durable when the call returns. ``atomic_rename``: of a rename, all or nothing becomes durable; without it,
-    its old name may go and its new name come in either order. ``metadata_in_order``: the changes of one file's
-    size, and of its mode, become durable in their order, data written after a truncation not before it, and writes of
-    one block in their order. ``size``: a file's new size may become durable before the data (``free``), before the
-    last block only (``before-last-block``), or after all of the data (``after-data``). ``data_before_replacement``: a
-    rename over an existing file waits for the data of the renamed file. ``data_before_truncation``: a truncation to
-    nothing waits for what is written until the file is closed, unless a commit may come between the two: one comes
-    with a sync where ``names`` are in one order, and every ``commit_seconds``.
+    that is durable when the call returns. ``rename``: ``atomic``, all of it becomes durable or nothing;
+    ``atomic-if-synced``, which holds for a directory, and for a file that was synced not long before: of others the new
+    name may come before the old one goes, and an old name that is itself not committed may go first; ``torn``, the old
+    name may go and the new one come in either order. ``metadata_in_order``: the changes of one file's size, and of its
+    mode, become durable in their order, data written after a truncation not before it, and writes of one block in their
+    order. ``size``: a file's new size may become durable before the data, which then reads as zeros (``free``), or only
+    ``after-data``. ``data_before_replacement``: a rename over an existing file waits for the size and the data of the
+    renamed file. ``data_before_truncation``: a truncation to nothing waits for what is written until the file is
+    closed, unless a commit may come between the two: every ``commit_seconds`` one does. A commit that a sync forces
+    waits for neither.
 
     ``fsync`` of a file makes its own data, size and mode durable, and of names ``nothing``, its ``own`` ones, or
-    ``all`` earlier changes of names. ``fsync_directory`` makes ``nothing`` durable, the directory's ``own`` entries,
-    or ``all`` earlier changes of names; never data. ``close_commits``: closing a file is as good as syncing its data,
-    for what the closing node wrote.
+    ``all`` that changed before its own last change: a commit takes along what came before it, but there is none where
+    the file has not changed. ``fsync_directory`` makes ``nothing`` durable, the directory's ``own`` entries, or ``all``
+    changes of names before the last one in it; never data. ``close_commits``: to close a file is as good as to sync its
+    data, for what the closing node wrote.
     """
 
     name: str
     names: Literal["free", "one-order", "synchronous"] = "free"
-    atomic_rename: bool = True
+    rename: Literal["atomic", "atomic-if-synced", "torn"] = "atomic"
     metadata_in_order: bool = True
-    size: Literal["free", "before-last-block", "after-data"] = "free"
+    size: Literal["free", "after-data"] = "free"
     data_before_replacement: bool = False
     data_before_truncation: bool = False
     commit_seconds: float = 30.0
@@ -51,11 +54,10 @@ class Persistence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 PROFILES: Final = {
     profile.name: profile
     for profile in (
-        Persistence("posix-min", metadata_in_order=False),
+        Persistence("posix-min", rename="atomic-if-synced", metadata_in_order=False),
         Persistence(
             "ext4",
             names="one-order",
-            size="before-last-block",
             data_before_replacement=True,
             data_before_truncation=True,
             commit_seconds=5.0,
@@ -65,6 +67,7 @@ PROFILES: Final = {
         Persistence("xfs", names="one-order", size="after-data", fsync="all", fsync_directory="all"),
         Persistence(
             "btrfs",
+            rename="atomic-if-synced",
             size="after-data",
             data_before_replacement=True,
             data_before_truncation=True,
@@ -74,10 +77,11 @@ PROFILES: Final = {
     )
 }
 """``posix-min`` is what no file system falls short of: only a sync makes anything durable, a file's data by the file's,
-a name by its directory's. That a rename is atomic is taken for granted there too, since a replacement that is not has
-been seen on none of the journaling and copy-on-write file systems; ``{"atomic_rename": false}`` takes it away. ``ext4``
-has data=ordered, delayed allocation and auto_da_alloc, the defaults. ``nfs`` is a server that exports ``sync``: names
-are durable at once, data is in the client's cache until it is closed or synced."""
+a name by its directory's. That the rename of a synced file is atomic is taken for granted there too, since no crash has
+shown anything else; ``{"rename": "torn"}`` takes it away. ``ext4`` has data=ordered, delayed allocation and
+auto_da_alloc, the defaults. On ``btrfs`` the sync of a directory was seen to bring the new name of an unsynced file and
+leave the old one, and the sync of any file to take a name away and leave out what had replaced it. ``nfs`` is a server
+that exports ``sync``: names are durable at once, data is in the client's cache until it is closed or synced."""
 
 
 def persistence_named(name: str, options: dict[str, Any] | None = None) -> Persistence:

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from simulator.filesystems.durability.ordering import Ordering, members
+from simulator.filesystems.durability.history import members
+from simulator.filesystems.durability.ordering import Ordering
 
 Found = TypeVar("Found")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from simulator.filesystems.durability.history import members
 from simulator.filesystems.durability.micro_operations import DataWrite, MicroOperation, NameChange, SizeChange
 from simulator.filesystems.durability.model import DurableModel
-from simulator.filesystems.durability.ordering import members
 
 _MOST = 3
 

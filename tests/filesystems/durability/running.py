@@ -12,9 +12,10 @@ from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.programs import RankPrograms
 from simulator.experiment import ROOT
 from simulator.filesystems import PosixModel
-from simulator.filesystems.durability import DurableModel, downward_closed, persistence_named
+from simulator.filesystems.durability import Affected, DurableModel, Telling, downward_closed, persistence_named
 from simulator.filesystems.posix.content import read
 from simulator.filesystems.posix.inode import NO_ENTRIES
+from simulator.operations import Thing, data, listing
 
 Tree = dict[str, bytes | None]
 """Every path; None for a directory."""
@@ -66,3 +67,39 @@ def states(durable: DurableModel) -> Iterator[Tree]:
         if model.digest() not in found:
             found.add(model.digest())
             yield tree_of(model)
+
+
+def allows(durable: DurableModel, tree: Tree) -> bool:
+    """Whether a power loss can leave this tree.
+
+    Asks of one state after the other whether it is the tree, looking no further than to the first difference: all
+    states with that difference are then out at once.
+    """
+    affected = Affected(durable.ordering())
+
+    def look(kept: int) -> tuple[bool, int]:
+        looked: list[Thing] = []
+        return is_same(durable.state(kept), tree, looked), affected.by(looked)
+
+    return any(same for _, same in Telling(durable.ordering(), look))
+
+
+def is_same(model: PosixModel, tree: Tree, looked: list[Thing]) -> bool:
+    waiting = [("", model.tree.root)]
+    while waiting:
+        path, inode = waiting.pop()
+        if inode.entries is NO_ENTRIES:
+            looked.append(data(inode.number))
+            if read(inode.content, 0, -1) != tree[path]:
+                return False
+            continue
+        looked.append(listing(inode.number))
+        prefix = path + "/" if path else ""
+        names = {other.removeprefix(prefix) for other in tree if other.startswith(prefix)}
+        if {name for name in names if "/" not in name} != set(inode.entries):
+            return False
+        for name, child in inode.entries.items():
+            if (tree[prefix + name] is None) != (child.entries is not NO_ENTRIES):
+                return False
+            waiting.append((prefix + name, child))
+    return True

@@ -12,7 +12,7 @@ import pytest
 from simulator.filesystems import PosixModel
 from simulator.filesystems.durability import DurableModel, persistence_named
 from simulator.operations import CHANGING, Close, Fsync, Operation
-from tests.filesystems.durability.recipes import ALL, NEW, OLD, SAFE, TABLE, WRONG, Good, Row, old_file, rewrite
+from tests.filesystems.durability.recipes import ALL, NEW, OLD, SAFE, TABLE, WRONG, Good, Row, old_file, rewrite, sync
 from tests.filesystems.durability.running import Program, Tree, crashed, run_on, states, tree_of
 
 MEASURED = [(row, persistence) for row in TABLE for persistence in row.measured]
@@ -116,16 +116,22 @@ def test_a_slow_writer_gives_the_timer_time_to_commit_the_truncation() -> None:
     assert {"f": b""} not in states(crashed("ext4", program, old_file, commit_seconds=30.0))
 
 
-def test_a_rename_is_atomic_unless_that_is_taken_away() -> None:
+def names_after_a_rename(synced: bool, **options: Any) -> set[frozenset[str]]:
     def program(root: Path) -> None:
+        (root / "f").write_bytes(b"new")
+        if synced:
+            sync(root / "f")
         os.replace(root / "f", root / "g")
 
-    assert {frozenset(tree) for tree in states(crashed("posix-min", program, old_file))} == {
-        frozenset("f"),
-        frozenset("g"),
-    }
-    torn = {frozenset(tree) for tree in states(crashed("posix-min", program, old_file, atomic_rename=False))}
-    assert torn == {frozenset("f"), frozenset("g"), frozenset(), frozenset("fg")}
+    return {frozenset(tree) for tree in states(crashed("posix-min", program, old_file, **options))}
+
+
+def test_the_rename_of_a_synced_file_is_atomic_unless_that_is_taken_away() -> None:
+    old, new, both, none = map(frozenset, ("f", "g", "fg", ""))
+    assert names_after_a_rename(synced=True) == {old, new}
+    assert names_after_a_rename(synced=False) == {old, new, both}
+    assert names_after_a_rename(synced=True, rename="torn") == {old, new, both, none}
+    assert names_after_a_rename(synced=False, rename="atomic") == {old, new}
 
 
 def test_the_disk_that_is_left_can_be_looked_at() -> None:
