@@ -6,18 +6,10 @@ from typing import Final, TypeAlias
 
 from simulator.filesystems.posix.content import Content
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
+from simulator.filesystems.views.attributes import attributes_of, listing_of
 from simulator.filesystems.views.decisions import Decisions
 from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.nfs.knowledge import (
-    CURRENT,
-    UNKNOWN,
-    Client,
-    Known,
-    Old,
-    attributes_of,
-    is_gone,
-    listing_of,
-)
+from simulator.filesystems.views.nfs.knowledge import CURRENT, UNKNOWN, Client, Known, Old, is_gone
 from simulator.filesystems.views.nfs.mount import Mount
 from simulator.filesystems.views.server import Server
 from simulator.operations import Mode, Operation, Thing

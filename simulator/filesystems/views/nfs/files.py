@@ -13,10 +13,9 @@ import os
 from typing import Any
 
 from simulator.filesystems.posix.content import size_of
-from simulator.filesystems.posix.descriptors import Description
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
-from simulator.filesystems.posix.tree import save_description
+from simulator.filesystems.views.appending import write_at
 from simulator.filesystems.views.nfs.changing import (
     at_inode,
     at_name,
@@ -143,7 +142,7 @@ def write(state: Clients, client: Client, act: Act, operation: Write) -> Any:
     if end is None:
         value = change_inode(state, client, act, operation, inode)
     else:
-        value = _written_at(state, client, act, operation, description, end)
+        value = write_at(state.tree, description, end, lambda: change_inode(state, client, act, operation, inode))
     known = client.known.get(inode)
     if known is not None and not known.held:
         state.save(known)
@@ -227,16 +226,6 @@ def _believed_end(state: Clients, client: Client, act: Act, inode: Inode) -> int
         state.fetch(client, inode, act)
     content = unseen(state, client, act, inode)
     return None if content is None else size_of(content)
-
-
-def _written_at(state: Clients, client: Client, act: Act, operation: Write, description: Description, end: int) -> Any:
-    """An append at another place than the end."""
-    save_description(state.tree, description)
-    description.position, description.append = end, False
-    try:
-        return change_inode(state, client, act, operation, description.inode)
-    finally:
-        description.append = True
 
 
 def _reads_old_pages(state: Clients, client: Client, act: Act) -> bool:
