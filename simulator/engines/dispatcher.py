@@ -21,18 +21,7 @@ from simulator.engines.process import SimulatedProcess
 from simulator.engines.tasks import Executor, ProcessDied, Task, waits_for
 from simulator.errors import CannotDo, UsageError
 from simulator.filesystems import Attributes, Filesystem, WouldBlock
-from simulator.operations import (
-    Close,
-    Collective,
-    Join,
-    Lock,
-    Mode,
-    Operation,
-    Sleep,
-    looked_at,
-    memory,
-    tries_again,
-)
+from simulator.operations import Close, Collective, Join, Lock, Mode, Operation, Sleep, looked_at, memory, tries_again
 
 _TICK = 1_000
 """What an operation takes when no costs are charged, in nanoseconds: time then only tells the order."""
@@ -128,7 +117,9 @@ class Dispatcher:
         error: OSError | None = None
         done: Operation | None = operation
         late = 0
-        if self.strike is not None and not actor.retried:
+        if actor.retried:
+            actor.retried = False
+        elif self.strike is not None:
             struck = self.strike(task, actor.count, operation)
             if process.dead:
                 actor.refused += 1  # The choice after this grant has an address of its own.
@@ -153,11 +144,16 @@ class Dispatcher:
         if done is not None and kind is not Sleep:
             try:
                 value = self.filesystem.perform(process.number, done, clock.change(actor.clock))
-            except WouldBlock:
+            except WouldBlock as wait:
                 if charging is None:
                     clock.advance(actor.clock, -taken)
-                self._lockers.add(process.rank)
-                self._park(actor, operation)
+                actor.refused += 1
+                actor.retried = True
+                if wait.would_wait:
+                    self._lockers.add(process.rank)
+                    self._park(actor, operation)
+                else:
+                    self._offer(actor, operation)
                 self._settle()
                 return
             except ProcessDied as death:
@@ -171,7 +167,6 @@ class Dispatcher:
             charging.charge(actor, operation, taken, value, error is not None)
         self._note(actor, operation, value, error, actor.effects)
         if kind in _TOUCHES_LOCKS:
-            actor.retried = False
             if kind is Lock:
                 self._lockers.add(process.rank)
             if self._locked:
@@ -470,8 +465,6 @@ class Dispatcher:
         self._forget(task.number)
         self._waiting[task.number] = operation
         self._locked.append(task.number)
-        task.refused += 1
-        task.retried = True
 
     def _unpark(self, moment: int) -> None:
         """At that time a lock was given back: whoever waits for one may try again, no earlier."""

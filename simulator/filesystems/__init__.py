@@ -1,7 +1,16 @@
 """What operations act on: the POSIX model, and a real directory."""
 
-from simulator.filesystems.interface import FIRST_DESCRIPTOR, LINK_TO_ROOT, Attributes, Filesystem, WouldBlock
+from simulator.filesystems.interface import FIRST_DESCRIPTOR, LINK_TO_ROOT, Attributes, Filesystem, InParts, WouldBlock
 from simulator.filesystems.posix import PosixModel
 from simulator.filesystems.real import RealDirectory
 
-__all__ = ["FIRST_DESCRIPTOR", "LINK_TO_ROOT", "Attributes", "Filesystem", "PosixModel", "RealDirectory", "WouldBlock"]
+__all__ = [
+    "FIRST_DESCRIPTOR",
+    "LINK_TO_ROOT",
+    "Attributes",
+    "Filesystem",
+    "InParts",
+    "PosixModel",
+    "RealDirectory",
+    "WouldBlock",
+]

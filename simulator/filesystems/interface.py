@@ -62,6 +62,15 @@ class WouldBlock(BlockingIOError):
         super().__init__(errno.EAGAIN, strerror(errno.EAGAIN))
 
 
+class InParts(WouldBlock):
+    """A part of an operation is done, for everybody to see, and another is left: it is to be performed again.
+
+    As ``WouldBlock`` no outcome for code under test, but nothing needs to happen before it goes on.
+    """
+
+    would_wait = False
+
+
 class Filesystem(Protocol):
     """A file system that ranks act on.
 
@@ -73,8 +82,8 @@ class Filesystem(Protocol):
         """Carry out ``operation`` for ``rank`` at virtual time ``now`` (nanoseconds) and return what it gives.
 
         Raises OSError with the errno that Linux gives, without file names (the boundary adds those that the caller
-        passed); ``WouldBlock`` for a ``Lock`` that has to wait. ``now`` is strictly larger than that of every change
-        before, unless the tape chose a tie.
+        passed); ``WouldBlock`` for a ``Lock`` that has to wait, ``InParts`` for what is not done at once. ``now`` is
+        strictly larger than that of every change before, unless the tape chose a tie.
         """
         ...
 

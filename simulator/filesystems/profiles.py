@@ -2,83 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from simulator.errors import UsageError
+from simulator.filesystems.catalogue import PROFILES, Parts, strong
+from simulator.filesystems.per_node import PerNodeDisks
 from simulator.filesystems.posix.model import PosixModel
 from simulator.filesystems.views.decisions import Decisions
 from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.layers import Layer, LayeredFilesystem
-from simulator.filesystems.views.nfs.clients import Clients
-from simulator.filesystems.views.nfs.layer import Nfs
-from simulator.filesystems.views.nfs.mount import Mount
-from simulator.filesystems.views.parameters import AS_IS, Nothing, Variations, options_of
+from simulator.filesystems.views.layers import LayeredFilesystem
+from simulator.filesystems.views.parameters import AS_IS, options_of
 from simulator.filesystems.views.server import Server
-from simulator.filesystems.views.variations import Strong, Varied
+from simulator.filesystems.views.variations import Varied
 
-
-class Parts(msgspec.Struct):
-    """What a profile is made of: the server, and what its layers share; how many nodes there are, and ranks on each."""
-
-    server: Server
-    decisions: Decisions
-    journal: Journal
-    nodes: int
-    ranks_per_node: int
-
-
-class Profile(msgspec.Struct, frozen=True):
-    """A profile: what it is in one line, its options and their defaults where they are not as is, and its layers.
-
-    ``layer`` is given the parts and the options.
-    """
-
-    about: str
-    options: type[msgspec.Struct]
-    layer: Callable[[Parts, Any], Layer]
-    variations: Variations = AS_IS
-
-
-def _strong(parts: Parts, options: Nothing) -> Layer:
-    return Strong(parts.server)
-
-
-def _nfs(parts: Parts, options: Mount) -> Layer:
-    return Nfs(Clients(parts.server, parts.decisions, parts.journal, options, parts.nodes, parts.ranks_per_node))
-
-
-PROFILES: Mapping[str, Profile] = {
-    "local": Profile("the disk of one machine: strong, everybody sees the same", Nothing, _strong),
-    "shared": Profile("one strong tree for all nodes", Nothing, _strong),
-    "nfs": Profile(
-        "a server that each node sees through the caches of a Linux NFS client",
-        Mount,
-        _nfs,
-        Variations(rename_over="either"),
-    ),
-}
+PER_NODE = "per-node"
+"""A disk of its own on each node; it has no options."""
 
 WITNESS = "pyfakefs"
 """Another implementation of a strong file system; it has no options."""
 
+_BOUNDED = ("stale", "resent", "timeouts", "made_up")
+"""Options that are the bound of a group of choices."""
+
+_WITHOUT_OPTIONS: Mapping[str, str] = {
+    PER_NODE: "each node has a disk of its own",
+    WITNESS: "another implementation of a strong file system, as a witness",
+}
+
 
 def names() -> list[str]:
     """All profiles, by name."""
-    return sorted([*PROFILES, WITNESS])
+    return sorted([*PROFILES, *_WITHOUT_OPTIONS])
+
+
+def about(name: str) -> str:
+    """What a profile is, in one line."""
+    return _WITHOUT_OPTIONS[name] if name in _WITHOUT_OPTIONS else PROFILES[name].about
 
 
 def options_of_profile(name: str) -> dict[str, Any]:
     """The options of a profile, each with its default."""
+    if name in _WITHOUT_OPTIONS:
+        return {}
     profile = PROFILES[name]
-    return {**msgspec.structs.asdict(profile.options()), **msgspec.structs.asdict(profile.variations)}
+    return {**msgspec.structs.asdict(profile.options), **msgspec.structs.asdict(profile.variations)}
 
 
 def server_of(name: str) -> str:
-    """The profile of what lies below the views of a profile: of the model, or of the other implementation itself."""
-    return WITNESS if name == WITNESS else "shared"
+    """The profile of what lies below the views of a profile: of the model, or of what has no disk below it."""
+    known = PROFILES.get(name)
+    return "shared" if known is not None and known.over_disk else name
 
 
 def by_profile(
@@ -94,9 +70,11 @@ def by_profile(
     Raises UsageError for an unknown name or option. Where all nodes see what there is, and nothing of it varies, it is
     the server itself.
     """
+    if name in _WITHOUT_OPTIONS and options:
+        raise UsageError(f"filesystem.options: the profile {name} has none")
+    if name == PER_NODE:
+        return PerNodeDisks(nodes, ranks_per_node)
     if name == WITNESS:
-        if options:
-            raise UsageError(f"filesystem.options: the profile {name} has none")
         from simulator.filesystems.pyfakefs import PyfakefsFilesystem
 
         return PyfakefsFilesystem()
@@ -106,12 +84,12 @@ def by_profile(
     own, variations = options_of(profile.options, options or {}, profile.variations)
     if server is None:
         server = PosixModel()
-    if profile.layer is _strong and variations == AS_IS:
+    if profile.layer is strong and variations == AS_IS:
         return server
     parts = Parts(server, Decisions(server), Journal(), nodes, ranks_per_node)
     layer = profile.layer(parts, own)
     if variations.varies:
         layer = Varied(server, layer, parts.decisions, parts.journal, variations)
     bounds = {"variations": variations.variations if variations.chooses else 0}
-    bounds |= {group: getattr(own, group) for group in ("stale", "resent", "timeouts") if hasattr(own, group)}
+    bounds |= {group: getattr(own, group) for group in _BOUNDED if hasattr(own, group)}
     return LayeredFilesystem(server, layer, parts.decisions, parts.journal, bounds)

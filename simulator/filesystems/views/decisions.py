@@ -34,7 +34,7 @@ GROUPS: Final[Mapping[str, str]] = {
     "listing": "variations",
     "tie": "variations",
     "inode": "variations",
-    "mtime": "variations",
+    "mtime": "made_up",
 }
 """The kinds of choices, each with the option of the profile that bounds how many of them a run may have."""
 
@@ -42,7 +42,13 @@ GROUPS: Final[Mapping[str, str]] = {
 ANSWERED: Final[Access] = ((-(1 << 41), "@answered"), Mode.READ)
 """Among the accesses of an operation: it was answered otherwise than undisturbed. Nothing conflicts with that."""
 
-_IN_WORDS: Final = {"stale": "stale answer", "resent": "lost reply", "timeouts": "time-out", "variations": "variation"}
+_IN_WORDS: Final = {
+    "stale": "stale answer",
+    "resent": "lost reply",
+    "timeouts": "time-out",
+    "variations": "variation",
+    "made_up": "made-up time",
+}
 
 
 def bounds_in_words(bounds: Mapping[str, int | None]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from simulator.filesystems.posix import Inode
@@ -41,10 +41,12 @@ class LayeredFilesystem:
 
     A judgement, and the first operations of a restarted job, find empty caches: how long a restart takes is not known,
     but the caches live no longer than some tens of seconds. ``server`` is what all layers are over. ``bounds`` says of
-    each group of choices (see ``GROUPS``) how many of a run may be other than 0; None: as many as it offers.
+    each group of choices (see ``GROUPS``) how many of an attempt may be other than 0; None: as many as it offers.
+    ``unordered``: the layers do not tell what operations touch, so that nobody knows which of them commute. ``digest``
+    names what a restart would see, which has empty caches: see ``PosixModel.digest``.
     """
 
-    __slots__ = ("_decisions", "_journal", "_layer", "_marks", "bounds", "perform", "server")
+    __slots__ = ("_decisions", "_journal", "_layer", "_marks", "bounds", "digest", "perform", "server", "unordered")
 
     def __init__(
         self,
@@ -61,6 +63,8 @@ class LayeredFilesystem:
         self._marks: list[int] = []
         self.bounds = bounds
         self.perform = layer.perform
+        self.unordered: bool = getattr(layer, "unordered", False)
+        self.digest: Callable[[], int] = getattr(layer, "digest", server.digest)
 
     def begin(self, choose: Choose | None, acting: Acting | None = None) -> None:
         """An attempt of the job begins, on empty caches.
@@ -97,10 +101,6 @@ class LayeredFilesystem:
     @accesses.setter
     def accesses(self, accesses: list[Access] | None) -> None:
         self.server.accesses = accesses
-
-    def digest(self) -> int:
-        """What a restart would see, which has empty caches: the server's digest. See ``PosixModel.digest``."""
-        return self.server.digest()
 
     def mark(self) -> int:
         """See ``PosixModel.mark``."""

@@ -58,22 +58,24 @@ AS_IS: Final = Variations()
 
 
 def options_of(
-    kind: type[Options], given: Mapping[str, Any], variations: Variations = AS_IS
+    defaults: Options, given: Mapping[str, Any], variations: Variations = AS_IS
 ) -> tuple[Options, Variations]:
-    """The options of a profile's own kind, and those of every profile, where ``variations`` are its defaults.
+    """The options of a profile's own kind, and those of every profile; given its ``defaults`` and ``variations``.
 
     Texts, as the command line has them, stand for numbers and truth values. Raises UsageError, naming the key, for
     what the profile does not have or what cannot be.
     """
     if not given:
-        return kind(), variations  # asked before every run
+        return defaults, variations  # asked before every run
+    kind = type(defaults)
     own = [field.encode_name for field in msgspec.structs.fields(kind)]
     common = [field.encode_name for field in msgspec.structs.fields(Variations)]
     unknown = [key for key in given if key not in own and key not in common]
     if unknown:
         raise UsageError(f"filesystem.options: unknown option {unknown[0]!r}; there are {', '.join([*own, *common])}")
     try:
-        chosen = msgspec.convert({key: value for key, value in given.items() if key in own}, kind, strict=False)
+        mine = {key: value for key, value in given.items() if key in own}
+        chosen = msgspec.convert({**msgspec.structs.asdict(defaults), **mine}, kind, strict=False)
         changes = {key: value for key, value in given.items() if key in common}
         return chosen, msgspec.convert({**msgspec.structs.asdict(variations), **changes}, Variations, strict=False)
     except msgspec.ValidationError as error:

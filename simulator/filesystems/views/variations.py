@@ -44,6 +44,8 @@ class Varied:
         self._decisions = decisions
         self._journal = journal
         self._variations = variations
+        self.unordered: bool = getattr(below, "unordered", False)
+        self.digest = getattr(below, "digest", server.digest)
         self._ties = variations.mtime == "ties"
         self._reuses = variations.inodes == "reused"
         self._last_change = 0
