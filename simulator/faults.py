@@ -124,7 +124,8 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     durable by the persistence profile of the file system may be lost. ``errors``: see ``ErrorRule``. ``slow_ranks``:
     ranks whose operations take ``slow_factor`` times as long. ``clock_skew`` in seconds and ``clock_drift`` in seconds
     a second bound how much the nodes' clocks differ. ``job_death``: what a restart would find is judged at every
-    instant, as if the job died there; without it, only when it has ended.
+    instant, as if the job died there; without it, only when it has ended. ``stale_answers``: lookups of an unmodified
+    program that a node answers from its cache, wrongly (see ``engines.stale``).
     """
 
     job_death: bool = True
@@ -137,10 +138,11 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clock_skew: float = 0.0
     clock_drift: float = 0.0
     node_hangs: int = 0
+    stale_answers: int = 0
 
     def validate(self) -> None:
         """Raise UsageError, naming the field, when the budget makes no sense or needs what is not there."""
-        for field in ("kills", "node_kills", "node_hangs", "power_losses", "slow_ranks"):
+        for field in ("kills", "node_kills", "node_hangs", "power_losses", "slow_ranks", "stale_answers"):
             if getattr(self, field) < 0:
                 raise UsageError(f"faults.{field}: must not be negative, is {getattr(self, field)}")
         if not 1.0 <= self.slow_factor < math.inf:

@@ -164,8 +164,24 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.faults.validate()
         if self.faults.slow_ranks > self.cluster.world_size:
             raise UsageError(f"faults.slow_ranks: {self.faults.slow_ranks} of only {self.cluster.world_size} ranks")
+        if self.command is not None:
+            self._validate_program()
+            return
         if self.faults.slow_ranks and self.costs.profile is None:
             raise UsageError("faults.slow_ranks: needs costs.profile, since without costs nobody is slower than others")
+        if self.faults.stale_answers:
+            raise UsageError(
+                "faults.stale_answers: is for unmodified programs; here a file system has views of its own"
+            )
+
+    def _validate_program(self) -> None:
+        """What cannot be done to the calls of an unmodified program."""
+        for rule in self.faults.errors:
+            if rule.effect not in ("fail", "hang"):
+                raise UsageError(f"faults.errors: a call of a real program can fail or hang, not be {rule.effect!r}")
+        for field in ("power_losses", "clock_skew", "clock_drift"):
+            if getattr(self.faults, field):
+                raise UsageError(f"faults.{field}: cannot be done to a real program")
 
 
 _UNKNOWN = re.compile(r"unknown field `[^`]*`(?: - at `\$\.?([^`]*)`)?$")

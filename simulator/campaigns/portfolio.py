@@ -17,7 +17,17 @@ from simulator.schedulers.random_walk import RandomWalk
 from simulator.schedulers.surw import SelectivelyUniformWalk, profile_of
 from simulator.tape import Address, Tape
 
-_DRAWN = ("kills", "node_kills", "node_hangs", "power_losses", "errors", "slow_ranks", "clock_skew", "clock_drift")
+_DRAWN = (
+    "kills",
+    "node_kills",
+    "node_hangs",
+    "power_losses",
+    "errors",
+    "slow_ranks",
+    "clock_skew",
+    "clock_drift",
+    "stale_answers",
+)
 """The fields of the budget that are drawn for each run."""
 
 SchedulerFactory = Callable[[Random], Scheduler]
@@ -91,8 +101,14 @@ def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -
                 choices[random.randrange(attempts), f"error{number}", rank, n] = 1
             continue
         for _ in range(rule.count):
-            rank = random.randrange(world_size)
-            choices[random.randrange(attempts), f"error{number}", rank, random.randrange(lengths[rank] + 1)] = 1
+            rank = random.choice(rule.ranks) if rule.ranks else random.randrange(world_size)
+            # Of the operations on some paths there are few, so that early ones are drawn more often.
+            most = lengths[rank] + 1 if rule.path == "*" else random.randint(1, lengths[rank] + 1)
+            choices[random.randrange(attempts), f"error{number}", rank, random.randrange(most)] = 1
+    for _ in range(faults.stale_answers):
+        rank = random.randrange(world_size)
+        # Few lookups have a chance to be stale, so that early ones are drawn more often.
+        choices[random.randrange(attempts), "stale", rank, random.randrange(random.randint(1, lengths[rank] + 1))] = 1
     choices |= handicaps(scenario, random)
     return Tape({address: value for address, value in choices.items() if value})
 

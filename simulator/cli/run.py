@@ -55,6 +55,31 @@ def run(
         int,
         typer.Option(metavar="N", help="Further attempts of the job, each on what is left.", rich_help_panel=FAULTS),
     ] = 0,
+    node_hangs: Annotated[
+        int, typer.Option(metavar="N", help="Nodes that may stop and not die.", rich_help_panel=FAULTS)
+    ] = 0,
+    error: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Calls that may fail: 'OPERATION ERRNO [path=REGEX] [rank=N,N] [count=N] [probability=P]', as in "
+            "'open|write ENOSPC path=optimizer'; repeatable.",
+            rich_help_panel=FAULTS,
+        ),
+    ] = None,
+    slow_ranks: Annotated[
+        int,
+        typer.Option(metavar="N", help="Ranks that make one call while the others make ten.", rich_help_panel=FAULTS),
+    ] = 0,
+    stale: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Lookups that a node may answer from its cache: ENOENT for what it has missed and another node made, "
+            "ESTALE for what another one removed.",
+            rich_help_panel=FAULTS,
+        ),
+    ] = 0,
     invariants: Annotated[
         str | None,
         typer.Option(
@@ -103,6 +128,7 @@ def run(
     from simulator.campaigns.command.experiment import CommandExperiment
     from simulator.campaigns.command.search import search
     from simulator.cli.conclusion import conclude
+    from simulator.cli.error_rules import error_rule
     from simulator.cli.output import check_directory, check_file
     from simulator.cli.progress import watched
     from simulator.faults import Faults
@@ -120,7 +146,14 @@ def run(
             silence=seconds_of(silence, "--silence") or _SILENCE,
         ),
         invariants=_judged(invariants),
-        faults=Faults(kills=kills, node_kills=node_kills),
+        faults=Faults(
+            kills=kills,
+            node_kills=node_kills,
+            node_hangs=node_hangs,
+            errors=tuple(error_rule(text) for text in error or ()),
+            slow_ranks=slow_ranks,
+            stale_answers=stale,
+        ),
         restarts=restarts,
     )
     scenario.validate()

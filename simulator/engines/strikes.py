@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 from simulator.engines.interface import Engine, Instead, Step
+from simulator.engines.stale import StaleViews
 from simulator.errors import UsageError
 from simulator.faults import ErrorRule
 from simulator.filesystems.durability import Change, drawn_losses, durable_of, losses_in_words
@@ -43,7 +45,9 @@ class Strikes:
         self._matched: dict[tuple[int, int], int] = {}
         self._opened = OpenedPaths() if any(rule.path != "*" for rule in rules) else None
         planned = {address[1] for address in plan if address[0] == attempt}
-        self.is_wanted = bool(rules) or not planned.isdisjoint(("kill", "hang"))
+        self.is_wanted = bool(rules) or not planned.isdisjoint(("kill", "hang", "stale"))
+        self._stale = StaleViews(ranks_per_node) if "stale" in planned else None
+        self._stale_so_far: dict[int, int] = {}
         self.has_outage = "power" in planned
         self.killed = False
         self.struck: list[tuple[int, str]] = []
@@ -60,8 +64,9 @@ class Strikes:
             self._end(rank, True, self._engine.hang)
             self._note(f"node {rank // self._ranks_per_node} hangs")
             return None
-        if not self._rules:
-            return None
+        stale = self._stale_answer(rank, operation)
+        if stale is not None or not self._rules:
+            return stale
         paths = self._paths(rank, operation)
         for number, rule in enumerate(self._rules):
             if rule.matches(operation, rank, paths):
@@ -71,6 +76,19 @@ class Strikes:
                     self._note(f"rank {rank}: {rule.in_words(operation)}")
                     return self._effect(rule, rank, operation)
         return None
+
+    def _stale_answer(self, rank: int, operation: Operation) -> OSError | None:
+        """What a stale cache gives, if the plan says that it does at this one of the rank's chances."""
+        number = self._stale.answer(self._engine.steps, rank, operation) if self._stale is not None else None
+        if number is None:
+            return None
+        count = self._stale_so_far.get(rank, 0)
+        self._stale_so_far[rank] = count + 1
+        if not self._choice("stale", rank, count):
+            return None
+        name = errno.errorcode[number]
+        self._note(f"rank {rank}: {type(operation).__name__.lower()} fails with {name} from a stale cache")
+        return OSError(number, name)
 
     def after(self, task: int) -> None:
         """The task has gone on to its next operation (-1: all have come to their first): the power may fail now."""

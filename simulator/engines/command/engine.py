@@ -22,6 +22,7 @@ from simulator.boundary.printing import Output
 from simulator.clock import EPOCH
 from simulator.engines.charging import Charging
 from simulator.engines.collectives import Mismatch
+from simulator.engines.command.patience import Patience
 from simulator.engines.command.program import rank_environment
 from simulator.engines.command.rank import RankProcess, Waiting, output_file
 from simulator.engines.command.starting import Starter
@@ -103,6 +104,8 @@ class CommandEngine:
         self.guesses = 0
         self.dismissed = 0
         self._held: dict[int, tuple[RankProcess, int]] = {}
+        self._patience = Patience(conditions.slowdowns, world_size)
+        self._postponed: dict[int, Operation] = {}
         self._announced: list[tuple[RankProcess, int, int, Announcement]] = []
 
     # -- what the run loop asks ------------------------------------------------------------------------------------
@@ -129,13 +132,14 @@ class CommandEngine:
         """See ``Engine.grant``."""
         rank, thread = self._held[task]
         operation = self.pending[task]
+        self._patience.granted()
         error: OSError | None = None
         if self.strike is not None:
             struck = self.strike(task, self._counts.get(task, 0), operation)
             if isinstance(struck, Instead):
                 raise UsageError("faults.errors: of the calls of a real program, none can be short, lie or be slow")
             error = struck
-            if rank.ended:
+            if rank.ended or task not in self._held:
                 self._settle()
                 return
         waiting = rank.waiting[thread]
@@ -246,6 +250,7 @@ class CommandEngine:
                 for rank in self._ranks:
                     if not rank.ended:
                         rank.note_quiet(asleep[rank.number])
+                self._admit()
                 if self.ready or not asleep or not self._goes_on_by_itself():
                     return
                 self.guesses += 1
@@ -255,6 +260,12 @@ class CommandEngine:
                 raise Stuck(f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s")
             self._hear(pause)
             pause = min(2 * pause, _LONGEST_LOOK)
+
+    def _admit(self) -> None:
+        """Let those of slow ranks that have waited for long enough be chosen."""
+        for task in self._patience.admitted(bool(self.ready)):
+            self.pending[task] = self._postponed.pop(task)
+            insort(self.ready, task)
 
     def _goes_on_by_itself(self) -> bool:
         """Whether something still happens although nobody waits to be granted anything."""
@@ -319,7 +330,11 @@ class CommandEngine:
         rank.waiting[held.thread] = Waiting(held, signature, watched)
         task = rank.number + self.world_size * rank.task_of(held.thread)
         self._held[task] = (rank, held.thread)
-        self.pending[task] = self._names.applied(watched.operation)
+        operation = self._names.applied(watched.operation)
+        if self._patience.postpones(task):
+            self._postponed[task] = operation
+            return
+        self.pending[task] = operation
         insort(self.ready, task)
 
     def _note(self, task: int, rank: RankProcess, thread: int, operation: Operation, outcome: Outcome) -> None:
@@ -340,6 +355,9 @@ class CommandEngine:
     def _forget(self, task: int) -> None:
         rank, thread = self._held.pop(task)
         del rank.waiting[thread]
+        if self._postponed.pop(task, None) is not None:
+            self._patience.forget(task)
+            return
         del self.pending[task]
         self.ready.remove(task)
 
