@@ -1,0 +1,65 @@
+"""The crash model beside crashes of real file systems: whatever is left on the disk, the profile allows.
+
+A file system in an image is mounted, a program runs on it, and the image is cloned: at once, when the timer of ext4 has
+come, and when the other timers have. Programs crash side by side, since waiting for timers is all that takes time.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from tests.filesystems.durability.mounting import MAKERS, crashes, reason_not_to
+from tests.filesystems.durability.recipes import SAFE, TABLE, Good
+from tests.filesystems.durability.running import Tree, allows, crashed, tree_of
+from tests.filesystems.durability.writing import drawn, two_directories
+
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("filesystem", MAKERS)]
+
+AT_ONCE, AFTER_THE_TIMER_OF_EXT4, AFTER_ALL_TIMERS = 0.0, 8.0, 45.0
+
+
+@pytest.fixture(autouse=True)
+def _can_be_mounted(filesystem: str) -> None:
+    reason = reason_not_to(filesystem)
+    if reason is not None:
+        pytest.skip(reason)
+
+
+def test_what_a_crash_leaves_of_each_program_of_the_table_is_allowed(filesystem: str) -> None:
+    moments = (AT_ONCE, AFTER_THE_TIMER_OF_EXT4, AFTER_ALL_TIMERS)
+    left = crashes(filesystem, [(row.before, row.program) for row in TABLE], moments)
+    lost = 0
+    for row, trees in zip(TABLE, left, strict=True):
+        model = crashed(filesystem, row.program, row.before)
+        lost += trees[0] != tree_of(model)
+        for moment, tree in zip(moments, trees, strict=True):
+            assert allows(model, tree), (row.name, moment, summary(tree))
+    assert lost > 5, "nothing was lost: these were no crashes"
+
+
+def test_what_a_crash_leaves_of_a_safe_recipe_is_good(filesystem: str) -> None:
+    left = crashes(filesystem, [(before, program) for before, program, _ in SAFE], [AT_ONCE])
+    good: Good
+    for (_, program, good), trees in zip(SAFE, left, strict=True):
+        assert all(good(tree) for tree in trees), program.__name__
+
+
+@pytest.mark.parametrize("batch", range(2))
+def test_what_a_crash_leaves_of_random_programs_is_allowed(filesystem: str, batch: int) -> None:
+    moments = (AT_ONCE, AFTER_THE_TIMER_OF_EXT4)
+    programs = [drawn(Random(f"{batch}/{number}"), 2 + number % 9) for number in range(20)]
+    left = crashes(filesystem, [(two_directories, program) for program in programs], moments)
+    for number, (program, trees) in enumerate(zip(programs, left, strict=True)):
+        model = crashed(filesystem, program, two_directories)
+        for moment, tree in zip(moments, trees, strict=True):
+            assert allows(model, tree), (batch, number, moment, summary(tree))
+
+
+def summary(tree: Tree) -> dict[str, str]:
+    """The tree for a message: sizes and letters instead of contents."""
+    return {
+        path: "directory" if data is None else f"{len(data)} of {''.join(sorted({chr(byte) for byte in data}))!r}"
+        for path, data in tree.items()
+    }
