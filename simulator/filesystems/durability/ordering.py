@@ -237,14 +237,12 @@ class Ordering:
             self._revise()
 
     def _may_force(self, sync: int, index: int) -> bool:
-        """Whether a sync commits a micro-operation in some case."""
-        history, what = self._history, self.records[sync].what
-        assert isinstance(what, Sync)
-        rule = self._rule_for(what)
-        if rule == "nothing" or not history.may_come_first(index, sync):
-            return False
-        # Whether a sync commits the running transaction depends on what nobody knows: when an inode was read in, say.
-        return rule == "all" or bool(self._own_names(what) >> index & 1)
+        """Whether a sync commits a micro-operation in some case.
+
+        Any one may commit all there is, whatever it is of: which of them do depends on what nobody knows, when an inode
+        was read in, say, or on btrfs whether a name of it went in the same transaction.
+        """
+        return self._promises.fsync != "nothing" and self._history.may_come_first(index, sync)
 
     def _revise(self) -> None:
         """Something needs less than it did, so less is certain."""
@@ -317,10 +315,8 @@ class Ordering:
         seconds = (self.records[last].time - self.records[first].time) / 1e9
         if seconds >= self._promises.commit_seconds or self.certain >> first & 1:
             return True
-        if self._promises.names != "one-order":
-            return False
         history = self._history
-        return any(history.may_come_first(first, s) and history.may_come_first(s, last) for s in history.syncs)
+        return any(self._may_force(sync, first) and history.may_come_first(sync, last) for sync in history.syncs)
 
 
 def _share_a_block(first: DataWrite, second: DataWrite) -> bool:
