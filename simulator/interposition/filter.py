@@ -7,13 +7,15 @@ are refused with ENOSYS, since their numbers mean other calls.
 from __future__ import annotations
 
 import errno
+import os
 import platform
 import struct
 from collections.abc import Collection
+from functools import cache
 from typing import Final
 
 from simulator.errors import CannotDo
-from simulator.interposition.system_calls import AUDIT_ARCHITECTURES
+from simulator.interposition.system_calls import AUDIT_ARCHITECTURES, signatures
 from simulator.interposition.target import ckptrace_arming
 
 _LOAD_WORD: Final = 0x20
@@ -62,6 +64,33 @@ def install(numbers: Collection[int]) -> int:
         return ckptrace_arming.install(SECCOMP[machine], program(machine, numbers))
     except ckptrace_arming.CannotArm as refusal:
         raise CannotDo(str(refusal)) from refusal
+
+
+@cache
+def why_not() -> str | None:
+    """Why system calls cannot be held here; None where they can.
+
+    Tried in a process of its own, since nothing takes a filter off.
+    """
+    try:
+        this_machine()
+    except CannotDo as refusal:
+        return str(refusal)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            install([max(signatures())])
+            os.write(writer, b"yes")
+        except CannotDo as refusal:
+            os.write(writer, str(refusal).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as answer:
+        said = answer.read()
+    os.waitpid(child, 0)
+    return None if said == "yes" else said or "system calls cannot be held here: the process that tried to has died"
 
 
 def this_machine() -> str:

@@ -18,6 +18,8 @@ from simulator.engines.stale import StaleViews
 from simulator.errors import UsageError
 from simulator.faults import ErrorRule, Faults
 from simulator.filesystems import FIRST_DESCRIPTOR
+from simulator.interposition.filter import why_not
+from simulator.interposition.target import ckptrace_arming
 from simulator.operations import Mkdir, Open, Rename, Stat, Unlink, Write
 from simulator.run import Run
 from simulator.schedulers.random_walk import RandomWalk
@@ -68,6 +70,27 @@ def test_a_rank_that_hangs_in_a_call_does_not_hang_the_search(tmp_path: Path) ->
     assert [text for _, text in run.attempts[0].faults] == ["rank 1: mkdir never returns"]
     assert run.violation is None
     assert run.incomplete is None
+
+
+@holds
+def test_a_job_hangs_though_a_thread_of_a_library_goes_on_polling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As gloo's does, every 10 ms."""
+    monkeypatch.setattr("simulator.engines.command.engine._GRACE", 0.2)
+    body = """
+    import select, threading
+    def poll():
+        with select.epoll() as nothing:
+            while True:
+                nothing.poll(0.01)
+    threading.Thread(target=poll, daemon=True).start()
+    os.mkdir(os.path.join(root, str(rank)))
+    if rank == 1:
+        threading.Event().wait()
+    """
+    run = run_with(experiment(tmp_path, body), Tape())
+    assert run.violation_name == "no-hang"
 
 
 @holds
@@ -151,3 +174,27 @@ def test_what_follows_a_renamed_directory_is_known_by_its_new_name() -> None:
 def test_what_cannot_be_done_to_a_real_program_is_refused(tmp_path: Path, faults: Faults) -> None:
     with pytest.raises(UsageError, match="real program"):
         experiment(tmp_path, FIXED, faults=faults)
+
+
+@pytest.mark.parametrize("refusal", ["a filter is refused", "another system"])
+def test_where_calls_cannot_be_held_that_is_said_in_one_line_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], refusal: str
+) -> None:
+    def refuse(number: int, code: bytes) -> int:
+        raise ckptrace_arming.CannotArm("system calls cannot be held here: seccomp: Operation not permitted")
+
+    if refusal == "another system":
+        monkeypatch.setattr("platform.system", lambda: "Darwin")
+    else:
+        monkeypatch.setattr(ckptrace_arming, "install", refuse)
+    why_not.cache_clear()
+    try:
+        words = [sys.executable, program(tmp_path, FIXED), str(tmp_path / "out")]
+        assert ckptrace(["run", "--watch", str(tmp_path / "out"), "--", *words]) == 2
+    finally:
+        why_not.cache_clear()
+    said = capfd.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "cannot be held" in said
+    assert "ckptrace explore --program" in said
+    assert not (tmp_path / "out").exists()

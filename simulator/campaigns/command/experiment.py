@@ -17,7 +17,7 @@ from simulator.engines.interface import Engine
 from simulator.errors import UsageError
 from simulator.filesystems import Filesystem
 from simulator.filesystems.posix.model import PosixModel
-from simulator.interposition.filter import this_machine
+from simulator.interposition.filter import why_not
 from simulator.interposition.watching import Watch
 from simulator.run import Run, Scheduler, execute
 from simulator.scenario import Scenario
@@ -28,13 +28,18 @@ class CommandExperiment:
     """Everything of such a scenario that does not change from run to run. To be closed, or used in ``with``.
 
     The watched directory must be empty or absent: each run begins with an empty one. Raises UsageError where it is
-    not, or where there is no such program; CannotDo where system calls cannot be held.
+    not, where there is no such program, and where system calls cannot be held.
     """
 
     def __init__(self, scenario: Scenario) -> None:
         scenario.validate()
         assert scenario.command is not None
-        this_machine()
+        reason = why_not()
+        if reason is not None:
+            raise UsageError(
+                f"{reason}; so no program can be run here as it is. Its save function in Python can be tested without: "
+                "ckptrace explore --program FILE.py:FUNCTION"
+            )
         self.scenario = scenario
         self.choice = scenario.command
         self.place = Path(self.choice.directory or Path.cwd())

@@ -35,7 +35,7 @@ from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Outcome, carry_out
 from simulator.interposition.naming import Names
 from simulator.interposition.system_calls import signatures
-from simulator.interposition.threads import process_of
+from simulator.interposition.threads import Thread, process_of
 from simulator.interposition.watching import Watch
 from simulator.operations import Close, Open, Operation, Readdir, Sleep
 from simulator.trace import Meeting
@@ -46,6 +46,9 @@ _LONGEST_LOOK: Final = 0.005
 """Seconds between two looks at what moves: doubled each time, up to the second."""
 _GRACE: Final = 2.0
 """Seconds in which a job that can do nothing more may still go on by itself, before it is said to hang."""
+
+_ROUNDS: Final = 3
+"""How often that is waited for where only threads move of which nobody has heard."""
 
 
 class ProgramFailed(Exception):
@@ -268,10 +271,30 @@ class CommandEngine:
             insort(self.ready, task)
 
     def _goes_on_by_itself(self) -> bool:
-        """Whether something still happens although nobody waits to be granted anything."""
-        return self._hear(_GRACE) or any(
-            not rank.ended and not rank.is_quiet_since(rank.moves()[1]) for rank in self._ranks
-        )
+        """Whether something still happens although nobody waits to be granted anything.
+
+        A thread that is no task may wake up again and again without an effect on those that are, as gloo's does every
+        10 ms: it is not waited for longer than a few times.
+        """
+        before = self._tasks_asleep()
+        for _ in range(_ROUNDS):
+            if self._hear(_GRACE) or any(not rank.ended and rank.moves()[0] for rank in self._ranks):
+                return True
+            if all(rank.ended or rank.is_quiet_since(rank.moves()[1]) for rank in self._ranks):
+                return False
+            if self._tasks_asleep() != before:
+                return True
+        return False
+
+    def _tasks_asleep(self) -> dict[int, Thread]:
+        """The main threads, and those that have come to a call, which are not held now, as they sleep."""
+        return {
+            thread: now
+            for rank in self._ranks
+            if not rank.ended
+            for thread, now in rank.moves()[1].items()
+            if thread == rank.process or thread in rank.tasks
+        }
 
     def _who_moves(self) -> str:
         return (
