@@ -47,15 +47,30 @@ def missing(directory: Path, world_size: int) -> str | None:
         names = sorted(os.listdir(directory))
     except OSError as error:
         return str(error.strerror)
-    kind = next((judge for sign, judge in _LAYOUTS if sign(names)), None)
+    kind = _kind(names)
     if kind is None:
         return "no file of a known checkpoint layout"
-    return kind(directory, names, world_size)
+    return _LAYOUTS[kind][1](directory, names, world_size)
+
+
+def kind_of(directory: Path) -> int | None:
+    """Of which layout the directory is a checkpoint, whole or not; None for none.
+
+    The smaller the number, the more the layout holds: the Trainer's begins as a mere model, or as one of DeepSpeed.
+    """
+    try:
+        return _kind(os.listdir(directory))
+    except OSError:
+        return None
 
 
 def is_whole(directory: Path, world_size: int) -> bool:
     """Whether the directory is a whole checkpoint of a known layout."""
     return missing(directory, world_size) is None
+
+
+def _kind(names: list[str]) -> int | None:
+    return next((place for place, (sign, _) in enumerate(_LAYOUTS) if sign(names)), None)
 
 
 def _trainer(directory: Path, names: list[str], world_size: int) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from simulator.engines.interface import Engine
 from simulator.interposition.watching import Watch
 from simulator.invariants import Violation
-from simulator.layouts.on_disk import is_whole
+from simulator.layouts.on_disk import is_whole, kind_of
 from simulator.operations import CHANGING, Open, paths_of
 
 _STAGING = ("tmp-", ".tmp", "tmp_")
@@ -18,7 +18,8 @@ _STAGING = ("tmp-", ".tmp", "tmp_")
 class CommandJudge:
     """Judges one run of a program; implements ``run.Judge``.
 
-    ``keep``: once a directory below the watched one was a whole checkpoint of a known layout, one is at every instant.
+    ``keep``: once a directory below the watched one was a whole checkpoint of a known layout, one is at every instant;
+    one that turned out to be the beginning of a larger one was none.
     ``no-leak``: when the job has ended by itself, no more staging directories and torn files are left than one a save.
     """
 
@@ -28,10 +29,10 @@ class CommandJudge:
         self._world_size = world_size
         self._judged = judged
         self._whole: set[str] = set()
+        self._kinds: dict[str, int] = {}
+        self._were_whole: dict[str, int] = {}
         self._seen = 0
         self.excused = False
-        self.best: str | None = None
-        """A checkpoint that was whole at some instant."""
 
     def begin(self) -> None:
         """See ``run.Judge.begin``."""
@@ -81,10 +82,11 @@ class CommandJudge:
         else:
             for name in changed:
                 self._look_at(name)
-        if self.best is None or self._whole or not self._counts("keep"):
+        if self._whole or not self._were_whole or not self._counts("keep"):
             return None
+        last = next(reversed(self._were_whole)) or "the watched directory"
         return Violation(
-            "keep", f"no whole checkpoint is left that a restart could resume from, although {self.best} was whole"
+            "keep", f"no whole checkpoint is left that a restart could resume from, although {last} was whole"
         )
 
     def _look_at_all(self) -> None:
@@ -92,11 +94,23 @@ class CommandJudge:
             self._look_at(name)
 
     def _look_at(self, name: str) -> None:
-        if not name.startswith(_STAGING) and is_whole(self._root / name, self._world_size):
+        """Whether the directory is whole, as the largest layout that it has shown a sign of.
+
+        A checkpoint of the Trainer looks like a whole model while it is being written, which it never was, and again
+        while it is being deleted.
+        """
+        self._whole.discard(name)
+        place = self._root / name
+        kind = None if name.startswith(_STAGING) else kind_of(place)
+        if kind is None:
+            self._kinds.pop(name, None)
+            return
+        largest = self._kinds[name] = min(kind, self._kinds.get(name, kind))
+        if largest < self._were_whole.get(name, largest):
+            del self._were_whole[name]
+        if kind == largest and is_whole(place, self._world_size):
             self._whole.add(name)
-            self.best = name or "the watched directory"
-        else:
-            self._whole.discard(name)
+            self._were_whole[name] = min(kind, self._were_whole.pop(name, kind))
 
     def _directories(self) -> list[str]:
         try:
