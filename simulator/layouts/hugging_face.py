@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from simulator.errors import UsageError
 from simulator.layouts.model_shapes import ModelShape
-from simulator.layouts.parameters import DTYPE_BYTES, elements, split
+from simulator.layouts.parameters import DTYPE_BYTES, by_name, elements, split
 from simulator.layouts.safetensors_files import index, weight_files
 from simulator.layouts.shards import ShardSpec
 
@@ -49,7 +49,8 @@ def model_files(shape: ModelShape, transformers: int, dtype: str, frozen_vision:
         constant("generation_config.json", "config", _GENERATION_CONFIG),
     ]
     if weights:
-        groups = split(shape.parameters, DTYPE_BYTES[dtype], SHARD_BYTES[transformers])
+        parameters = by_name(shape.parameters) if transformers == 5 else shape.parameters
+        groups = split(parameters, DTYPE_BYTES[dtype], SHARD_BYTES[transformers])
         files = weight_files(groups, dtype, shape.published_name)
         trained = {parameter.name for parameter in shape.trainable(frozen_vision)}
         for file in files:

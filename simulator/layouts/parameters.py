@@ -33,6 +33,18 @@ def partition_elements(parameters: Iterable[Parameter], world_size: int) -> int:
     return sum(-(-parameter.elements // world_size) for parameter in parameters)
 
 
+def by_name(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """In the order of their names, part by part between the dots, numbers as numbers and before words.
+
+    So transformers 5 sorts what it renames on the way to the disk. Source: its ``revert_weight_conversion`` (5.0 to
+    5.23); no part of a name of the models known here is a word that ends in digits, which some releases sort apart.
+    """
+    return sorted(
+        parameters,
+        key=lambda parameter: [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parameter.name.split(".")],
+    )
+
+
 def split(parameters: Iterable[Parameter], element_bytes: int, maximum: int) -> list[list[Parameter]]:
     """Cut into files of at most ``maximum`` bytes, greedily and in order, as ``save_pretrained`` does.
 

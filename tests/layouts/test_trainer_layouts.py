@@ -11,7 +11,7 @@ import pytest
 from simulator.errors import UsageError
 from simulator.layouts import ShardSpec, files_of, layout, layout_names, model_shape, shape_of
 from simulator.layouts.deepspeed import zero3_rank_bytes
-from simulator.layouts.parameters import elements, partition_elements
+from simulator.layouts.parameters import Parameter, by_name, elements, partition_elements
 from simulator.scenario import Cluster, Workload
 
 WITNESS: dict[str, Any] = json.loads(Path(__file__).with_name("qwen2.5-vl-72b.json").read_text(encoding="utf-8"))
@@ -88,6 +88,26 @@ def test_zero3_at_4_ranks_is_in_the_order_of_the_traced_run() -> None:
         "global_step7/bf16_zero_pp_rank_3_mp_rank_00_optim_states.pt",
         "rng_state_3.pth",
     ]
+
+
+def test_transformers_5_cuts_the_model_in_the_order_of_names() -> None:
+    """As the real one was seen to do with a toy: the head first, the vision tower last. 4 goes by that in memory."""
+    five = [spec.header for spec in zero3(4) if spec.header]
+    four = [spec.header for spec in zero3(4, transformers=4) if spec.header]
+    assert b'"lm_head.weight"' in five[0]
+    assert b'"model.embed_tokens.weight"' in five[0]
+    assert b'"visual.patch_embed.proj.weight"' in five[-1]
+    assert not any(b'"visual.' in header for header in five[:-1])
+    assert b'"visual.patch_embed.proj.weight"' in four[0]
+    assert b'"lm_head.weight"' in four[-1]
+    layers = {int(name.split(".")[2]) for name in json.loads(five[0][8:]) if name.startswith("model.layers.")}
+    assert layers == set(range(len(layers)))
+
+
+def test_names_are_sorted_by_number_and_not_by_digit() -> None:
+    names = ["m.layers.10.a", "m.layers.2.b", "m.layers.2.a", "lm_head", "m.embed"]
+    sorted_names = [parameter.name for parameter in by_name(Parameter(name, (1,)) for name in names)]
+    assert sorted_names == ["lm_head", "m.embed", "m.layers.2.a", "m.layers.2.b", "m.layers.10.a"]
 
 
 def test_a_resuming_rank_reads_its_own_states_and_not_the_gathered_model() -> None:
