@@ -162,6 +162,8 @@ def run(
     most = schedules if schedules is not None else usual if seconds is None else _NO_LIMIT
     if most < 1:
         raise UsageError(f"--schedules: must be at least 1, is {most}")
+    if confirm_races and (scenario.faults or restarts):
+        raise UsageError("--confirm-races: races are tried without faults and restarts")
     check_directory(out)
     check_file(json)
     check_file(None if record is None else str(record))

@@ -167,3 +167,9 @@ def test_a_trace_of_a_strategy_has_its_races_too(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().out
     assert "rename tmp-checkpoint" in said
     assert ".py:" in said, "where in the source"
+
+
+def test_races_are_tried_without_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--watch", str(tmp_path / "out"), "--confirm-races", "--kills", "1", "--", "python", "program.py"]
+    assert ckptrace(["run", *words]) == 2
+    assert "--confirm-races" in capsys.readouterr().err

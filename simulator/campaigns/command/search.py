@@ -105,7 +105,10 @@ def _faults_in_words(experiment: CommandExperiment) -> str:
         for count, word in (
             (faults.kills, "rank kill"),
             (faults.node_kills, "node kill"),
+            (faults.node_hangs, "hanging node"),
             (len(faults.errors), "error rule"),
+            (faults.slow_ranks, "slow rank"),
+            (faults.stale_answers, "stale answer"),
             (experiment.scenario.restarts, "restart"),
         )
         if count
