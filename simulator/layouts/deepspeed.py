@@ -32,6 +32,7 @@ _MODEL_STATES_PER_TENSOR = 520
 
 _SCRIPTS = {"zero_to_fp32.py": 38_580, "zero_to_torch.py": 2_490}
 _PRECISIONS = {"bf16": "bf16_", "fp16": ""}
+_DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 
 
 def zero3_rank_bytes(shape: ModelShape, world_size: int, frozen: bool) -> tuple[int, int]:
@@ -59,7 +60,7 @@ def trainer_zero3(
     an option that makes no sense.
     """
     return [
-        *model_files(shape, transformers, "bfloat16", frozen, resumed=False, weights=gathered),
+        *model_files(shape, transformers, dtype_of(precision), frozen, resumed=False, weights=gathered),
         *stage3_states(world_size, shape, precision, frozen),
         *closing_files(world_size, processor_files),
     ]
@@ -79,7 +80,7 @@ def trainer_zero2(
     sense.
     """
     return [
-        *model_files(shape, transformers, "bfloat16", frozen, resumed=False),
+        *model_files(shape, transformers, dtype_of(precision), frozen, resumed=False),
         *stage2_states(world_size, shape, precision, frozen),
         *closing_files(world_size, processor_files),
     ]
@@ -113,6 +114,12 @@ def stage2_states(world_size: int, shape: ModelShape, precision: str, frozen: bo
         *(ShardSpec(_file(prefix, rank, "optim"), "optimizer", rank, optimizer, (rank,)) for rank in range(world_size)),
         *_publication(),
     ]
+
+
+def dtype_of(precision: str) -> str:
+    """The type that DeepSpeed turns every parameter into, adapters too. Raises UsageError for an unknown precision."""
+    _prefix(precision)
+    return _DTYPES[precision]
 
 
 def _publication() -> list[ShardSpec]:

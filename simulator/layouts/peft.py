@@ -56,7 +56,7 @@ def trainer_lora(
     """Adapters under plain data parallelism: rank 0 writes them and their optimizer."""
     trained = adapters(shape, lora_rank, targets, frozen)
     return [
-        *_adapter_files(trained, resumed=True),
+        *_adapter_files(trained, "float32", resumed=True),
         ShardSpec("optimizer.pt", "optimizer", 0, _MOMENT_BYTES * elements(trained)),
         *closing_files(world_size, processor_files),
     ]
@@ -74,7 +74,7 @@ def trainer_lora_zero2(
     """Adapters under ZeRO stage 2: every rank writes its part of their optimizer."""
     trained = adapters(shape, lora_rank, targets, frozen)
     return [
-        *_adapter_files(trained, resumed=False),
+        *_adapter_files(trained, deepspeed.dtype_of(precision), resumed=False),
         *deepspeed.stage2_states(world_size, _only(trained), precision),
         *closing_files(world_size, processor_files),
     ]
@@ -92,15 +92,15 @@ def trainer_lora_zero3(
     """Adapters under ZeRO stage 3: every rank writes two small files."""
     trained = adapters(shape, lora_rank, targets, frozen)
     return [
-        *_adapter_files(trained, resumed=False),
+        *_adapter_files(trained, deepspeed.dtype_of(precision), resumed=False),
         *deepspeed.stage3_states(world_size, _only(trained), precision),
         *closing_files(world_size, processor_files),
     ]
 
 
-def _adapter_files(trained: tuple[Parameter, ...], *, resumed: bool) -> list[ShardSpec]:
-    """What ``save_model`` writes on rank 0; the adapters are in float32."""
-    (file,) = weight_files([trained], "float32")
+def _adapter_files(trained: tuple[Parameter, ...], dtype: str, *, resumed: bool) -> list[ShardSpec]:
+    """What ``save_model`` writes on rank 0. The adapters are in float32, unless DeepSpeed keeps all in 16 bits."""
+    (file,) = weight_files([trained], dtype)
     return [
         constant("README.md", "config", _README),
         ShardSpec("adapter_model.safetensors", "model", 0, file.size, None if resumed else (), header=file.header),
