@@ -23,6 +23,10 @@ _AGES = (
     "a restart looks at more than the order of times (how old a file is, say), and the search follows their order only "
     "from one attempt to the next"
 )
+_DISAGREE = (
+    "ranks disagree about a collective, what then happens depends on who gets there first, and the search does not go "
+    "through that"
+)
 _LOCKS = "a rank that dies lets its file locks go, and what the others do then is not explored"
 
 
@@ -102,6 +106,8 @@ class Unit:
             return report
         if self.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
             report.incomplete = report.incomplete or _LOCKS
+        if journey.mismatch is not None:
+            report.incomplete = report.incomplete or _DISAGREE
         report.finding = self._judge.judge(journey)
         if report.finding is None and self._outages is not None:
             report.finding = self._outages.judge(journey)

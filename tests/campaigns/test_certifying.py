@@ -132,6 +132,22 @@ def test_an_early_stop_is_never_a_pass() -> None:
     assert simulator.certify([counter] * 3, seconds=1e-9).verdict == "incomplete"
 
 
+def test_ranks_that_disagree_about_a_collective_are_never_certified_also_if_hangs_are_not_judged() -> None:
+    def broadcasts(rank: Rank) -> None:
+        os.mkdir(rank.root / "a")
+        rank.broadcast(1, source=0)
+        os.rmdir(rank.root / "b")
+
+    def meets(rank: Rank) -> None:
+        os.path.exists(rank.root / "b")
+        rank.barrier()
+
+    assert simulator.certify([broadcasts, meets]).verdict == "violated"
+    result = simulator.certify([broadcasts, meets], invariants=["agree"])
+    assert result.verdict == "incomplete"
+    assert "disagree about a collective" in str(result.reason)
+
+
 def test_a_scenario_in_which_nothing_can_interleave_is_refused() -> None:
     with pytest.raises(CannotDo, match="nothing was interleaved"):
         simulator.certify([private])
