@@ -92,14 +92,17 @@ def trainer_lora_zero3(
     """Adapters under ZeRO stage 3: every rank writes two small files."""
     trained = adapters(shape, lora_rank, targets, frozen)
     return [
-        *_adapter_files(trained, deepspeed.dtype_of(precision), resumed=False),
+        *_adapter_files(trained, "float32", resumed=False),
         *deepspeed.stage3_states(world_size, _only(trained), precision),
         *closing_files(world_size, processor_files),
     ]
 
 
 def _adapter_files(trained: tuple[Parameter, ...], dtype: str, *, resumed: bool) -> list[ShardSpec]:
-    """What ``save_model`` writes on rank 0. The adapters are in float32, unless DeepSpeed keeps all in 16 bits."""
+    """What ``save_model`` writes on rank 0.
+
+    PEFT makes adapters in float32. DeepSpeed turns them into 16 bits under stage 2, and leaves them under stage 3.
+    """
     (file,) = weight_files([trained], dtype)
     return [
         constant("README.md", "config", _README),

@@ -61,13 +61,19 @@ def test_the_adapter_file_of_a_toy_model_has_the_size_that_peft_writes(tmp_path:
 
 
 @pytest.mark.parametrize(("precision", "code"), [("bf16", b'"BF16"'), ("fp16", b'"F16"')])
-@pytest.mark.parametrize("name", ["trainer-lora-zero2", "trainer-lora-zero3", "trainer-zero2", "trainer-zero3"])
-def test_deepspeed_turns_adapters_and_model_into_16_bits(name: str, precision: str, code: bytes) -> None:
-    """DeepSpeed 0.19.8 was seen to do so with PEFT's adapters, which are in float32 before."""
+@pytest.mark.parametrize("name", ["trainer-lora-zero2", "trainer-zero2", "trainer-zero3"])
+def test_deepspeed_keeps_what_it_trains_in_16_bits(name: str, precision: str, code: bytes) -> None:
     specs = [spec for spec in lora(name, 4, precision=precision) if spec.header]
     assert all(code in spec.header and b'"F32"' not in spec.header for spec in specs)
-    if "lora" in name:
-        assert sum(spec.size - len(spec.header) for spec in specs) == 2 * 105_267_200
+
+
+def test_pefts_adapters_stay_in_float32_but_under_stage_2() -> None:
+    """DeepSpeed 0.19.8 and peft 0.21.2 were seen to write them so, by the job of the tests of real layouts."""
+    payload = {
+        name: sum(spec.size - len(spec.header) for spec in lora(name, 4) if spec.header)
+        for name in ("trainer-lora", "trainer-lora-zero2", "trainer-lora-zero3")
+    }
+    assert [size // 105_267_200 for size in payload.values()] == [4, 2, 4]
 
 
 def test_adapters_are_written_in_pefts_order_and_the_base_model_is_not() -> None:
