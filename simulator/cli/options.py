@@ -17,6 +17,11 @@ FAULTS = "Faults and invariants"
 SEARCH = "Search"
 OUTPUT = "Output"
 
+ERROR_HELP = (
+    "Operations that may fail: 'OPERATION ERRNO [path=REGEX] [rank=N,N] [count=N] [probability=P]', as in "
+    "'open|write ENOSPC path=optimizer'; repeatable."
+)
+
 ScenarioFile = Annotated[
     Path | None, typer.Argument(metavar="SCENARIO.toml", help="A scenario file; options override what it says.")
 ]
@@ -89,6 +94,14 @@ class ScenarioOptions:
         list[str],
         typer.Option(metavar="KEY=VALUE", help="For the file system's profile; repeatable.", rich_help_panel=JOB),
     ] = field(default_factory=list)
+    persistence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROFILE",
+            help="What survives a loss of power: posix-min, ext4, xfs, btrfs, nfs.  [default: posix-min; on nfs, nfs]",
+            rich_help_panel=JOB,
+        ),
+    ] = None
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Training steps.  [default: 2]", rich_help_panel=JOB)
     ] = None
@@ -118,6 +131,20 @@ class ScenarioOptions:
     ] = None
     node_kills: Annotated[int | None, typer.Option(metavar="N", help="Nodes that may die.", rich_help_panel=FAULTS)] = (
         None
+    )
+    node_hangs: Annotated[
+        int | None, typer.Option(metavar="N", help="Nodes that may stop and not die.", rich_help_panel=FAULTS)
+    ] = None
+    power_losses: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Times that all nodes may lose power at once.", rich_help_panel=FAULTS),
+    ] = None
+    slow_ranks: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Ranks whose operations take ten times as long.", rich_help_panel=FAULTS),
+    ] = None
+    error: Annotated[list[str], typer.Option(metavar="RULE", help=ERROR_HELP, rich_help_panel=FAULTS)] = field(
+        default_factory=list
     )
     restarts: Annotated[
         int | None,

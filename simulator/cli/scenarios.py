@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from simulator.cli.error_rules import error_rule
 from simulator.cli.options import ScenarioOptions, pairs_of
 from simulator.errors import UsageError
 from simulator.scenario import FilesystemChoice, Scenario, StrategyChoice, load
@@ -35,7 +36,16 @@ def with_options(base: Scenario, options: ScenarioOptions) -> Scenario:
             **_keep(options.keep),
         ),
         filesystem=_filesystem(base.filesystem, options),
-        faults=_with(base.faults, kills=options.kills, node_kills=options.node_kills, job_death=options.job_death),
+        faults=_with(
+            base.faults,
+            kills=options.kills,
+            node_kills=options.node_kills,
+            node_hangs=options.node_hangs,
+            power_losses=options.power_losses,
+            slow_ranks=options.slow_ranks,
+            errors=tuple(error_rule(text) for text in options.error) or None,
+            job_death=options.job_death,
+        ),
         **_code(base, options),
         **_given(restarts=options.restarts, invariants=_names(options.invariants)),
     )
@@ -53,7 +63,7 @@ def _filesystem(base: FilesystemChoice, options: ScenarioOptions) -> FilesystemC
     """The file system; another profile than the file's does not have the file's options."""
     given = pairs_of(options.fs_option, "--fs-option")
     kept = base.options if options.fs in (None, base.profile) else {}
-    return _with(base, profile=options.fs, options={**kept, **given})
+    return _with(base, profile=options.fs, options={**kept, **given}, persistence=options.persistence)
 
 
 def _code(base: Scenario, options: ScenarioOptions) -> dict[str, Any]:
