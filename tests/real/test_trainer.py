@@ -11,6 +11,7 @@ import pytest
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.replaying import replay
 from simulator.campaigns.command.search import search
+from simulator.campaigns.command.steering import confirm_races
 from simulator.engines.canonical import event_of
 from simulator.scenario import Cluster, CommandChoice, Scenario
 from simulator.schedulers.replay import TapeReplay
@@ -50,6 +51,18 @@ def test_4_36_0_loses_its_staging_directory_within_twenty_schedules(job: Job) ->
     again = replay(failure.trace)
     assert again.failure is not None
     assert again.failure.signature == failure.signature
+
+
+def test_the_races_of_4_36_0_are_confirmed_from_one_run_that_passes(job: Job) -> None:
+    """One at each of the four saves, without any luck: both ranks look for the checkpoint and rename to it."""
+    with job("4.36.0", invariants=("no-error", "no-hang")) as under_test:
+        found = confirm_races(under_test, schedules=20)
+    assert found.recorded.verdict is None
+    confirmed = [each.race for each in found.races if each.outcome == "confirmed"]
+    assert {race.first.operation for race in confirmed} >= {
+        f"rename tmp-checkpoint-{n} → checkpoint-{n}" for n in range(1, 5)
+    }
+    assert found.result.failure is not None
 
 
 def test_4_36_2_on_each_node_loses_every_checkpoint(job: Job) -> None:
