@@ -11,6 +11,7 @@ from simulator.campaigns.drawing import drawn_answers
 from simulator.campaigns.failure import failure_of
 from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.result import Result
+from simulator.engines.fresh_frames import in_fresh_frames
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.run import Run
@@ -41,6 +42,17 @@ def sample(
     the first disturbed one: code under test that is not deterministic is told so at once (CannotDo). Also CannotDo
     when no run had a point at which two ranks could go on: nothing was tested then.
     """
+    return in_fresh_frames(lambda: _sample(experiment, schedules, scheduler, seed, seconds, progress))
+
+
+def _sample(
+    experiment: Experiment,
+    schedules: int,
+    scheduler: str,
+    seed: int,
+    seconds: float | None,
+    progress: Progress | None,
+) -> Result:
     scenario = experiment.scenario
     started = time.perf_counter()
     undisturbed = undisturbed_run(experiment)

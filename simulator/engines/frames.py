@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
+from simulator.boundary.caller import CURRENT
+
 SIMULATOR = str(Path(__file__).resolve().parent.parent) + os.sep
 """Where the files of this package lie: frames of it are no code under test."""
 
@@ -32,7 +34,10 @@ def without_frames(error: BaseException) -> str | None:
     A traceback keeps the local variables of every frame alive, also of those that wait below: files that code under
     test has let go of would close late, or never.
     """
+    # Python audits each look at a frame. This one is no rank's doing, and the hook that watches ranks lets it pass.
+    caller, CURRENT.caller = CURRENT.caller, None
     site, lines = _seen(error.__traceback__)
+    CURRENT.caller = caller
     if lines:
         error.add_note("raised at\n" + "\n".join(lines))
     cut_frames(error)

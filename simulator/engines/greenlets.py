@@ -117,7 +117,9 @@ class GreenletExecutor:
                 body = self._bodies[task]
                 if body:
                     CURRENT.caller = process
-                    body.throw(RankKilled)
+                    # It waits in ``hand_over``, which raises what it is given. To throw an exception into a greenlet
+                    # takes exceptions of C++ on the way.
+                    body.switch((None, RankKilled()))
         finally:
             sys.unraisablehook = hook
         CURRENT.caller = previous

@@ -7,12 +7,12 @@ from typing import NoReturn
 
 import msgspec
 import pytest
-from greenlet import greenlet
 
 from simulator import trace as traces
 from simulator.campaigns.certifying import certify
 from simulator.campaigns.interface import experiment_of, explore
 from simulator.campaigns.result import Failure, Result
+from simulator.engines.fresh_frames import in_fresh_frames
 from simulator.errors import CannotDo, CkptraceError, UsageError
 from simulator.pytest_plugin import CheckpointRaceWarning
 from simulator.pytest_plugin.account import ACCOUNT, NO_VERDICT, Account
@@ -41,10 +41,8 @@ def run(item: pytest.Function, seed: int, width: int) -> None:
         race = msgspec.structs.replace(race, seed=seed)
     program = RankProgram(item.obj, arguments)
     try:
-        # CPython keeps frames in chunks of 16 KiB. A loop that happens to begin just before the end of one makes a new
-        # chunk for each call and gives it back, which has halved the speed of explorations. Those of a greenlet begin
-        # in a chunk of their own, however deep pytest and its plugins are nested.
-        greenlet(_Test(item, race, program, width).run).switch()
+        # However deep pytest and its plugins are nested.
+        in_fresh_frames(_Test(item, race, program, width).run)
     except Outcome as outcome:
         raise (outcome.__cause__ or outcome) from None
     except CkptraceError as error:
