@@ -24,9 +24,10 @@ test sees an error that a real run would not show:
   inside such calls abort the process.
 
 Refused, although a real run could do it, as there is no operation for it: ``os.sync``, ``dup2``, ``fchdir``,
-``splice``, ``mkfifo``, ``mknod``, memory maps, F_GETFL and record locks through ``fcntl.fcntl``, and symbolic links to
-absolute paths outside the root. Extended attributes are ENOTSUP. What is done otherwise than by CPython, the modules
-``files``, ``copying``, ``locks``, ``torch_adapter`` and ``safetensors_adapter`` say, each for itself.
+``splice``, ``mknod``, to open a named pipe, memory maps, F_GETFL and record locks through ``fcntl.fcntl``, and
+symbolic links to absolute paths outside the root. Extended attributes are ENOTSUP. What is done otherwise than by
+CPython, the modules ``files``, ``copying``, ``locks``, ``torch_adapter`` and ``safetensors_adapter`` say, each for
+itself.
 """
 
 from simulator.boundary.installation import install, installed, uninstall

@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Sequence
 from operator import index
+from stat import S_ISFIFO
 from typing import Any, Final
 
 from simulator.boundary.caller import Caller
@@ -37,13 +38,21 @@ def open_descriptor(caller: Caller, path: Any, flags: int, mode: int = 0o777, *,
             refuse_call(caller, "os.open", path, flags)
         real: int = OS["open"](path, flags, mode, dir_fd=dir_fd)
         return real
-    return open_at(caller, where, flags, mode, at, path)
+    return int(open_at(caller, where, flags, mode, at, path))
 
 
 def open_at(caller: Caller, where: str, flags: int, mode: int, at: int | None, path: Any) -> int:
-    """Open a path of the simulation; O_CLOEXEC says nothing there, and the mode nothing without O_CREAT."""
+    """Open a path of the simulation; O_CLOEXEC says nothing there, and the mode nothing without O_CREAT.
+
+    To open a pipe is refused: nobody would wait for its other end.
+    """
     permissions = mode & ~caller.umask if flags & os.O_CREAT else 0
-    descriptor: int = act(caller, Open(where, flags & ~os.O_CLOEXEC, permissions, at), path)
+    try:
+        descriptor: int = act(caller, Open(where, flags & ~os.O_CLOEXEC, permissions, at), path)
+    except OSError as error:
+        if error.errno == errno.ENXIO and S_ISFIFO(act(caller, Stat(where, True, at), path).mode):
+            refuse_call(caller, "open of a named pipe", path)
+        raise
     return descriptor
 
 

@@ -1,12 +1,12 @@
 """``open``: C's buffered and text files over a raw file of the rank, in the way that ``io.open`` builds them.
 
 One deviation from CPython, so that an open is one operation and not four: no fstat, isatty or lseek follows it. Hence
-a directory that is opened for reading is refused by the first read (IsADirectoryError with the path) and not by the
-open, and the buffer has the default size, whatever block size the file system prefers.
+the buffer has the default size, whatever block size the file system prefers.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import warnings
@@ -17,8 +17,8 @@ from simulator.boundary.calls import Simulated, refuse_call, require_open
 from simulator.boundary.descriptors import open_at
 from simulator.boundary.paths import may_be_written, outside, place
 from simulator.boundary.raw_file import RawFile, made
-from simulator.filesystems.interface import FIRST_DESCRIPTOR
-from simulator.operations import Seek
+from simulator.filesystems.interface import FIRST_DESCRIPTOR, DirectoryDescriptor
+from simulator.operations import Close, Seek
 from simulator.originals import FileIO, open_file
 
 BUFFER_SIZE: Final = io.DEFAULT_BUFFER_SIZE
@@ -70,6 +70,9 @@ def open_path(
     name = file if isinstance(file, int) else os.fspath(file)
     if where is not None:
         fd = open_at(caller, where, parsed.flags, 0o666, None, file)
+        if isinstance(fd, DirectoryDescriptor):
+            caller.perform(Close(int(fd)))
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     elif opener is None:
         fd = file
         require_open(caller, fd)

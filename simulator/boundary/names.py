@@ -10,7 +10,7 @@ from simulator.boundary.caller import Caller
 from simulator.boundary.calls import Simulated, act, error_of, refuse_call
 from simulator.boundary.paths import Place, as_text, is_below, may_be_written, outside, place
 from simulator.filesystems.interface import LINK_TO_ROOT
-from simulator.operations import Link, Mkdir, Readlink, Rename, Rmdir, Symlink, Unlink
+from simulator.operations import Link, Mkdir, Mkfifo, Readlink, Rename, Rmdir, Symlink, Unlink
 from simulator.originals import OS
 
 
@@ -105,8 +105,11 @@ def readlink(caller: Caller, path: Any, *, dir_fd: Any = None) -> str | bytes:
 
 
 def mkfifo(caller: Caller, path: Any, mode: int = 0o666, *, dir_fd: Any = None) -> None:
-    """Pipes with names are not simulated: an escape."""
-    refuse_call(caller, "os.mkfifo", path)
+    """As ``os.mkfifo``; to open what it made is refused."""
+    where, at = place(caller, path, dir_fd)
+    if where is None:
+        refuse_call(caller, "os.mkfifo", path)
+    act(caller, Mkfifo(where, mode & ~caller.umask, at), path)
 
 
 def mknod(caller: Caller, path: Any, mode: int = 0o600, device: int = 0, *, dir_fd: Any = None) -> None:

@@ -18,6 +18,7 @@ from simulator.operations import (
     Link,
     Lock,
     Mkdir,
+    Mkfifo,
     Open,
     Operation,
     Read,
@@ -37,7 +38,7 @@ from simulator.operations import (
 )
 
 _METADATA_READS = (AccessCheck, Readdir, Readlink, Stat, Statvfs)
-_METADATA_WRITES = (Chmod, Chown, Link, Lock, Mkdir, Rename, Rmdir, Symlink, Truncate, Unlink, Utime)
+_METADATA_WRITES = (Chmod, Chown, Link, Lock, Mkdir, Mkfifo, Rename, Rmdir, Symlink, Truncate, Unlink, Utime)
 _LOCAL = (Dup, Join, Seek)
 
 

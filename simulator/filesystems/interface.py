@@ -48,6 +48,13 @@ class Attributes(msgspec.Struct, frozen=True, gc=False):
     changed: int = 0
 
 
+class DirectoryDescriptor(int):
+    """What an ``Open`` of a directory gives: a descriptor that tells what it is of.
+
+    C's ``FileIO`` asks that with an fstat. Here nobody needs to: it is known with the open, and stays so.
+    """
+
+
 class WouldBlock(BlockingIOError):
     """A ``Lock`` without LOCK_NB would have to wait for another holder.
 

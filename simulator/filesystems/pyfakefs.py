@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from simulator.errors import CannotDo
 from simulator.filesystems.fake_tree import Stamps, digest_of, named, put_back, saved
-from simulator.filesystems.interface import DIRECTORY_SIZE, LINK_TO_ROOT, VOLUME, Attributes
+from simulator.filesystems.interface import DIRECTORY_SIZE, LINK_TO_ROOT, VOLUME, Attributes, DirectoryDescriptor
 from simulator.filesystems.numbering import DescriptorTable
 from simulator.operations import (
     AccessCheck,
@@ -143,7 +143,8 @@ class PyfakefsFilesystem:
             mode = S_IMODE(self._os.stat(path).st_mode)  # pyfakefs would set the mode of what exists as well
         if flags & os.O_EXCL and not flags & os.O_CREAT:
             flags &= ~os.O_EXCL
-        return self._table(rank).install(self._os.open(path, flags, mode))
+        number = self._table(rank).install(self._os.open(path, flags, mode))
+        return DirectoryDescriptor(number) if self._os.path.isdir(path) else number
 
     def _close(self, rank: int, operation: Close) -> None:
         table = self._table(rank)

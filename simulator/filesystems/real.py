@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import strerror
-from stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
+from stat import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG
 from typing import Any, Final
 
 from simulator.filesystems.confinement import confined, link_text, shown_text
-from simulator.filesystems.interface import DIRECTORY_SIZE, VOLUME, Attributes, WouldBlock
+from simulator.filesystems.interface import DIRECTORY_SIZE, VOLUME, Attributes, DirectoryDescriptor, WouldBlock
 from simulator.filesystems.numbering import DescriptorTable
 from simulator.operations import (
     AccessCheck,
@@ -30,6 +30,7 @@ from simulator.operations import (
     Link,
     Lock,
     Mkdir,
+    Mkfifo,
     Open,
     Operation,
     Read,
@@ -122,8 +123,14 @@ class RealDirectory:
             raise OSError(errno.EOPNOTSUPP, strerror(errno.EOPNOTSUPP))
         path, at = self._at(rank, operation.path, operation.at)
         with _no_umask():
-            descriptor = OS["open"](path, flags, operation.mode, dir_fd=at)
-        return self._table(rank).install(descriptor)
+            # Without waiting for the other end of a pipe; to anything else that says nothing.
+            descriptor = OS["open"](path, flags | os.O_NONBLOCK, operation.mode, dir_fd=at)
+        kind = S_IFMT(OS["fstat"](descriptor).st_mode)
+        if kind == S_IFIFO and not flags & os.O_PATH:
+            OS["close"](descriptor)
+            raise OSError(errno.ENXIO, strerror(errno.ENXIO))
+        number = self._table(rank).install(descriptor)
+        return DirectoryDescriptor(number) if kind == S_IFDIR else number
 
     def _close(self, rank: int, operation: Close) -> None:
         OS["close"](self._real(rank, operation.fd))
@@ -200,6 +207,11 @@ class RealDirectory:
         path, at = self._at(rank, operation.path, operation.at, by_name=True)
         with _no_umask():
             OS["mkdir"](path, operation.mode, dir_fd=at)
+
+    def _mkfifo(self, rank: int, operation: Mkfifo) -> None:
+        path, at = self._at(rank, operation.path, operation.at, by_name=True)
+        with _no_umask():
+            OS["mkfifo"](path, operation.mode, dir_fd=at)
 
     def _rmdir(self, rank: int, operation: Rmdir) -> None:
         if operation.at is None and not operation.path.strip("/"):
@@ -303,7 +315,8 @@ class RealDirectory:
 _ACTIONS: Final[dict[type[Operation], Callable[[RealDirectory, int, Any], Any]]] = {
     AccessCheck: RealDirectory._access, Chmod: RealDirectory._chmod, Chown: RealDirectory._chown,
     Close: RealDirectory._close, Dup: RealDirectory._dup, Fsync: RealDirectory._fsync, Link: RealDirectory._link,
-    Lock: RealDirectory._lock, Mkdir: RealDirectory._mkdir, Open: RealDirectory._open, Read: RealDirectory._read,
+    Lock: RealDirectory._lock, Mkdir: RealDirectory._mkdir, Mkfifo: RealDirectory._mkfifo,
+    Open: RealDirectory._open, Read: RealDirectory._read,
     Readdir: RealDirectory._readdir, Readlink: RealDirectory._readlink, Rename: RealDirectory._rename,
     Rmdir: RealDirectory._rmdir, Seek: RealDirectory._seek, Stat: RealDirectory._stat,
     Statvfs: RealDirectory._statvfs, Symlink: RealDirectory._symlink, Truncate: RealDirectory._truncate,

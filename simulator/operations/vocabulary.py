@@ -164,6 +164,14 @@ class Symlink(Operation, frozen=True, gc=False):
     at: int | None = None
 
 
+class Mkfifo(Operation, frozen=True, gc=False):
+    """mkfifo(3): mknod(2) of a pipe with a name. Nobody opens it."""
+
+    path: str
+    mode: int = 0o666
+    at: int | None = None
+
+
 class Readlink(Operation, frozen=True, gc=False):
     """readlink(2); gives the link's text."""
 
@@ -246,7 +254,9 @@ LOCAL: Final = frozenset({Seek, Dup})
 SYNCHRONISING: Final = frozenset({Collective, Join, Lock})
 """Operations that may have to wait for another task."""
 
-CHANGING: Final = frozenset({Write, Truncate, Mkdir, Rmdir, Unlink, Rename, Link, Symlink, Chmod, Chown, Utime, Open})
+CHANGING: Final = frozenset(
+    {Write, Truncate, Mkdir, Mkfifo, Rmdir, Unlink, Rename, Link, Symlink, Chmod, Chown, Utime, Open}
+)
 """Operations that can change what a restart would see (an Open creates and truncates)."""
 
 

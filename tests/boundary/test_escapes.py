@@ -43,7 +43,7 @@ WRITES: dict[str, Callable[[], Any]] = {
     "os.chown('/tmp/ckptrace-escape', 0, 0)": lambda: os.chown(OUTSIDE, 0, 0),
     "os.utime('/tmp/ckptrace-escape', None)": lambda: os.utime(OUTSIDE),
     "os.truncate('/tmp/ckptrace-escape', 1)": lambda: os.truncate(OUTSIDE, 1),
-    "os.mkfifo('pipe')": lambda: os.mkfifo("pipe"),
+    "os.mkfifo('/tmp/ckptrace-escape')": lambda: os.mkfifo(OUTSIDE),
     "os.open('/tmp/ckptrace-escape', 65)": lambda: os.open(OUTSIDE, os.O_WRONLY | os.O_CREAT),
     "open('/tmp/ckptrace-escape', 'w')": lambda: open(OUTSIDE, "w"),  # noqa: SIM115
     "open('/tmp/ckptrace-escape', 'r+b')": lambda: open(OUTSIDE, "r+b"),  # noqa: SIM115

@@ -154,12 +154,15 @@ def test_closed_files_say_so(caller: DirectCaller) -> None:
         assert repr(file) == "<_io.FileIO [closed]>"
 
 
-def test_a_directory_is_refused_at_the_first_read(caller: DirectCaller) -> None:
-    """CPython refuses it when it is opened, after an fstat that is left out here."""
+def test_a_directory_is_no_file(caller: DirectCaller) -> None:
     with running(caller):
         os.mkdir("d")
-        with open("d") as file, pytest.raises(IsADirectoryError, match=r"\[Errno 21\] Is a directory: 'd'"):
-            file.read()
+        for mode in ("r", "rb"):
+            with pytest.raises(IsADirectoryError, match=r"\[Errno 21\] Is a directory: 'd'"):
+                open("d", mode)  # noqa: SIM115
+        assert type(os.open("d", os.O_RDONLY)) is int
+        with open("f", "w") as file:
+            file.write("no directory, though it has the descriptor that one had")
         with pytest.raises(IsADirectoryError, match="'d'"):
             open("d", "w")  # noqa: SIM115
 

@@ -24,6 +24,7 @@ from simulator.operations import (
     Link,
     Lock,
     Mkdir,
+    Mkfifo,
     Open,
     Operation,
     Read,
@@ -94,7 +95,7 @@ class Writer:
             case Close() if operation.fd in self.opened[rank]:
                 self.opened[rank].remove(operation.fd)
         match operation:
-            case Mkdir(at=None) | Symlink(at=None) | Open(at=None) if not isinstance(result, Failed):
+            case Mkdir(at=None) | Mkfifo(at=None) | Symlink(at=None) | Open(at=None) if not isinstance(result, Failed):
                 self.learn(operation.path)
             case Rename(target_at=None) | Link(target_at=None) if not isinstance(result, Failed):
                 self.learn(operation.target)
@@ -167,6 +168,8 @@ class Writer:
                                    pick((True, False)))  # fmt: skip
             case 18:
                 return Statvfs(self.target(rank))
+            case 19:
+                return Mkfifo(self.path(), self.mode(), self.at(rank))
             case _:
                 return Fsync(self.descriptor(rank), pick((True, False)))
 
@@ -249,7 +252,7 @@ class Writer:
 
 
 WEIGHTS = (
-    12, 5, 6, 14, 6, 4, 2, 5, 16, 24, 5, 8, 10, 4, 2, 6, 5, 3, 1, 0.2,
+    12, 5, 6, 14, 6, 4, 2, 5, 16, 24, 5, 8, 10, 4, 2, 6, 5, 3, 1, 1, 0.2,
 )  # fmt: skip
 LOCKS = (
     fcntl.LOCK_SH, fcntl.LOCK_EX, fcntl.LOCK_SH | fcntl.LOCK_NB, fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN,

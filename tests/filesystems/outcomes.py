@@ -15,7 +15,7 @@ from simulator.operations import Close, Open, Operation, Read, Readdir, Readlink
 OBSERVER = 99
 PRIVILEGED = os.geteuid() == 0
 """The model's ranks are root. Owners can be compared with those of a real directory only if the tests are, too."""
-REGULAR, DIRECTORY, SYMLINK, KIND = 0o100000, 0o040000, 0o120000, 0o170000
+REGULAR, DIRECTORY, SYMLINK, PIPE, KIND = 0o100000, 0o040000, 0o120000, 0o010000, 0o170000
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ def tree(filesystem: Filesystem) -> Iterator[tuple[Any, ...]]:
             waiting += [f"{path}/{name}" if path else name for name in reversed(names)]
         elif found.mode & KIND == SYMLINK:
             content = filesystem.perform(OBSERVER, Readlink(path))
-        else:
+        elif found.mode & KIND != PIPE:
             descriptor = filesystem.perform(OBSERVER, Open(path, 0))
             content = filesystem.perform(OBSERVER, Read(descriptor, 1_000_000))
             filesystem.perform(OBSERVER, Close(descriptor))

@@ -27,6 +27,7 @@ from simulator.operations import (
     Link,
     Lock,
     Mkdir,
+    Mkfifo,
     Open,
     Operation,
     Readdir,
@@ -56,8 +57,8 @@ class Objects:
         self._now = 0
         self._actions: dict[type[Operation], Any] = {
             AccessCheck: self._access, Close: self._close, Fsync: self._fsync, Link: _no_links, Lock: self._lock,
-            Mkdir: self._mkdir, Open: self._open, Readdir: self._readdir, Rename: self._rename, Rmdir: self._rmdir,
-            Stat: self._stat, Symlink: _no_links, Unlink: self._unlink, Write: self._write,
+            Mkdir: self._mkdir, Mkfifo: _no_links, Open: self._open, Readdir: self._readdir, Rename: self._rename,
+            Rmdir: self._rmdir, Stat: self._stat, Symlink: _no_links, Unlink: self._unlink, Write: self._write,
         }  # fmt: skip
 
     def perform(self, rank: int, operation: Operation, now: int = 0) -> Any:
@@ -286,5 +287,5 @@ def _joined(directory: Inode, name: str) -> str:
 
 
 def _no_links(rank: int, operation: Operation, now: int) -> Any:
-    """There are none (link(2), symlink(2), section ERRORS, EPERM)."""
+    """There are none, nor pipes (link(2), symlink(2), mknod(2), section ERRORS, EPERM)."""
     raise failure(errno.EPERM)

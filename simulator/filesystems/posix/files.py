@@ -6,6 +6,7 @@ import errno
 import os
 from typing import Final
 
+from simulator.filesystems.interface import DirectoryDescriptor
 from simulator.filesystems.posix.content import read as read_content, size_of, splice, truncate as truncate_content
 from simulator.filesystems.posix.descriptors import (
     Description,
@@ -15,7 +16,7 @@ from simulator.filesystems.posix.descriptors import (
 )
 from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
-from simulator.filesystems.posix.inode import NO_ENTRIES, PERMISSIONS, REGULAR, Inode
+from simulator.filesystems.posix.inode import NO_ENTRIES, PERMISSIONS, PIPE, REGULAR, Inode
 from simulator.filesystems.posix.locks import drop_lock
 from simulator.filesystems.posix.naming import create
 from simulator.filesystems.posix.tree import Tree, install, remove, save, save_description
@@ -66,7 +67,7 @@ def open_file(tree: Tree, rank: int, operation: Open, now: int) -> int:
     number = install(tree, rank, Description(inode, flags))
     if tree.accesses is not None:
         tree.accesses += [(free_descriptors(rank), WRITE), (descriptor(rank, number), WRITE)]
-    return number
+    return number if inode.entries is NO_ENTRIES else DirectoryDescriptor(number)
 
 
 def close(tree: Tree, rank: int, operation: Close, now: int) -> None:
@@ -189,6 +190,8 @@ def truncate(tree: Tree, rank: int, operation: Truncate, now: int) -> None:
         inode = lookup(tree, rank, target, None, follow=True)
         if inode.entries is not NO_ENTRIES:
             raise failure(errno.EISDIR)
+        if inode.mode & PIPE:
+            raise failure(errno.EINVAL)
     else:
         description = _usable(tree, rank, target)
         inode = description.inode
@@ -235,6 +238,9 @@ def _require_openable(inode: Inode, flags: int) -> None:
         raise failure(errno.ELOOP)
     if inode.entries is not NO_ENTRIES and (flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC):
         raise failure(errno.EISDIR)
+    if inode.mode & PIPE:
+        # Every other kind that there is has this bit unset. Waiting for the other end is refused by the boundary.
+        raise failure(errno.ENXIO)
 
 
 def _usable(tree: Tree, rank: int, number: int) -> Description:

@@ -10,7 +10,7 @@ from simulator.filesystems.posix.digest import digest_of
 from simulator.filesystems.posix.files import close, dup, fsync, let_go, open_file, read, seek, truncate, write
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.locks import conflicting, lock
-from simulator.filesystems.posix.namespace import link, mkdir, readdir, readlink, rmdir, symlink, unlink
+from simulator.filesystems.posix.namespace import link, mkdir, mkfifo, readdir, readlink, rmdir, symlink, unlink
 from simulator.filesystems.posix.renaming import rename
 from simulator.filesystems.posix.tree import Tree, forget_table, undo
 from simulator.operations import (
@@ -24,6 +24,7 @@ from simulator.operations import (
     Link,
     Lock,
     Mkdir,
+    Mkfifo,
     Open,
     Operation,
     Read,
@@ -43,9 +44,9 @@ from simulator.operations import (
 
 _ACTIONS: Final[dict[type[Operation], Callable[[Tree, int, Any, int], Any]]] = {
     AccessCheck: access, Chmod: chmod, Chown: chown, Close: close, Dup: dup, Fsync: fsync, Link: link, Lock: lock,
-    Mkdir: mkdir, Open: open_file, Read: read, Readdir: readdir, Readlink: readlink, Rename: rename, Rmdir: rmdir,
-    Seek: seek, Stat: stat, Statvfs: statvfs, Symlink: symlink, Truncate: truncate, Unlink: unlink, Utime: utime,
-    Write: write,
+    Mkdir: mkdir, Mkfifo: mkfifo, Open: open_file, Read: read, Readdir: readdir, Readlink: readlink, Rename: rename,
+    Rmdir: rmdir, Seek: seek, Stat: stat, Statvfs: statvfs, Symlink: symlink, Truncate: truncate, Unlink: unlink,
+    Utime: utime, Write: write,
 }  # fmt: skip
 
 

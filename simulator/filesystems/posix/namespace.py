@@ -11,7 +11,7 @@ from typing import Final
 from simulator.filesystems.posix.descriptors import position
 from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
-from simulator.filesystems.posix.inode import DIRECTORY, NO_ENTRIES, SYMLINK, Inode
+from simulator.filesystems.posix.inode import DIRECTORY, NO_ENTRIES, PERMISSIONS, PIPE, SYMLINK, Inode
 from simulator.filesystems.posix.naming import (
     READ,
     UPDATE,
@@ -31,6 +31,7 @@ from simulator.filesystems.posix.walk import described, lookup, parent_of
 from simulator.operations import (
     Link,
     Mkdir,
+    Mkfifo,
     Readdir,
     Readlink,
     Rmdir,
@@ -60,6 +61,12 @@ def symlink(tree: Tree, rank: int, operation: Symlink, now: int) -> None:
     parse(operation.text)
     directory, name = free_name(tree, rank, operation.path, operation.at)
     create(tree, rank, directory, name, SYMLINK | 0o777, now, operation.text)
+
+
+def mkfifo(tree: Tree, rank: int, operation: Mkfifo, now: int) -> None:
+    """A pipe with a name; it holds nothing."""
+    directory, name = free_name(tree, rank, operation.path, operation.at)
+    create(tree, rank, directory, name, PIPE | operation.mode & PERMISSIONS, now)
 
 
 def link(tree: Tree, rank: int, operation: Link, now: int) -> None:

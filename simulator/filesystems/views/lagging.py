@@ -30,6 +30,7 @@ from simulator.operations import (
     AccessCheck,
     Link,
     Mkdir,
+    Mkfifo,
     Mode,
     Open,
     Operation,
@@ -44,6 +45,7 @@ from simulator.operations import (
 _NAMES: Final[dict[type[Operation], tuple[tuple[str, str], ...]]] = {
     Link: (("target", "target_at"),),
     Mkdir: (("path", "at"),),
+    Mkfifo: (("path", "at"),),
     Open: (("path", "at"),),
     Rename: (("source", "source_at"), ("target", "target_at")),
     Rmdir: (("path", "at"),),

@@ -23,6 +23,7 @@ from simulator.operations import (
     Link,
     Lock,
     Mkdir,
+    Mkfifo,
     Open,
     Operation,
     Read,
@@ -48,6 +49,7 @@ _ACTIONS: Final[dict[type[Operation], Callable[[Clients, Client, Act, Any], Any]
     Link: names.link,
     Lock: files.lock,
     Mkdir: names.make,
+    Mkfifo: names.make,
     Open: files.open_file,
     Read: files.read,
     Readdir: attributes.readdir,
@@ -69,6 +71,7 @@ _SENT_AGAIN: Final[dict[type[Operation], int]] = {
     Unlink: errno.ENOENT,
     Link: errno.EEXIST,
     Mkdir: errno.EEXIST,
+    Mkfifo: errno.EEXIST,
     Symlink: errno.EEXIST,
 }
 """What the server says to a request that it has carried out already, when its reply got lost and it comes once more.

@@ -20,11 +20,11 @@ from simulator.filesystems.views.nfs.changing import (
 from simulator.filesystems.views.nfs.clients import Act, Clients
 from simulator.filesystems.views.nfs.knowledge import Client
 from simulator.filesystems.views.nfs.walking import Last, resolve
-from simulator.operations import Link, Mkdir, Readlink, Rename, Rmdir, Symlink, Unlink
+from simulator.operations import Link, Mkdir, Mkfifo, Readlink, Rename, Rmdir, Symlink, Unlink
 
 
-def make(state: Clients, client: Client, act: Act, operation: Mkdir | Symlink) -> Any:
-    """mkdir(2), symlink(2): the server decides whether the name is free, whatever the client believes of it.
+def make(state: Clients, client: Client, act: Act, operation: Mkdir | Mkfifo | Symlink) -> Any:
+    """mkdir(2), mknod(2), symlink(2): the server decides whether the name is free, whatever the client believes of it.
 
     When it says no, the client forgets what it believed (``nfs_mkdir`` drops the dentry), and learns when next asked.
     """
