@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.options import SEARCH, Json, TraceFile
+from simulator.cli.options import OUTPUT, SEARCH, Json, TraceFile
 from simulator.errors import UsageError
 
 
@@ -27,6 +27,15 @@ def replay(
             "--dir", metavar="DIR", help="Where on the disk; by default a temporary directory.", rich_help_panel=SEARCH
         ),
     ] = None,
+    states: Annotated[
+        Path | None,
+        typer.Option(
+            "--states",
+            metavar="DIR",
+            help="Write every tree that its power loss could have left into this directory, to look at.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     json: Json = None,
 ) -> int:
     """Run a recorded failure again, on the model or on a real disk.
@@ -36,7 +45,7 @@ def replay(
     """
     from simulator.campaigns.replaying import replay as run_again
     from simulator.cli.conclusion import EXIT_CODES
-    from simulator.cli.output import check_file, write_json
+    from simulator.cli.output import check_directory, check_file, write_json
     from simulator.reports.result_object import result_object
     from simulator.reports.terminal import console_for, print_replay
     from simulator.scenario import from_table
@@ -49,8 +58,18 @@ def replay(
     recorded = load(trace)
     scenario = from_table(recorded.scenario, str(trace))
     check_file(json)
+    if states is not None:
+        check_directory(states)
     for line in differences(recorded.versions):
         print(f"ckptrace: {trace}: {line}", file=sys.stderr)
+    if states is not None:
+        from simulator.campaigns.states import write_states
+
+        if scenario.command is not None:
+            raise UsageError("--states: of an unmodified program nobody knows what is on the disk")
+        outages = write_states(recorded, states)
+        more = "" if outages.are_all else ", and there are more"
+        print(f"ckptrace: {len(outages.trees):,} trees in {states}{more}", file=sys.stderr)
     if scenario.command is not None:
         from simulator.campaigns.command.replaying import replay as run_program
 

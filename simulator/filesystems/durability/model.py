@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from simulator.filesystems.durability.disk import after, disk_of, model_of
@@ -34,14 +34,15 @@ Change = tuple[int, int]
 class DurableModel:
     """A ``Filesystem`` that acts as the POSIX model does and keeps a log of what must still get to the disk.
 
-    ``outages`` counts how often the power has failed. ``step`` is what records are labelled with; where nobody sets
-    it, every operation has a label of its own.
+    ``outages`` counts how often the power has failed; ``before_outage`` is told when it is about to, and what is lost.
+    ``step`` is what records are labelled with; where nobody sets it, every operation has a label of its own.
     """
 
     def __init__(self, persistence: Persistence, ranks_per_node: int = 1, model: PosixModel | None = None) -> None:
         self.persistence = persistence
         self.outages = 0
         self.step: int | None = None
+        self.before_outage: Callable[[DurableModel, int], None] | None = None
         self.records: list[Record] = []
         self._ranks_per_node = ranks_per_node
         self._operations = 0
@@ -176,6 +177,8 @@ class DurableModel:
 
     def lose_power(self, lost: int) -> None:
         """The power fails: all processes end, these micro-operations are lost, and with them what needs them."""
+        if self.before_outage is not None:
+            self.before_outage(self, lost)
         ordering = self.ordering()
         self._begin(self.state(ordering.all & ~ordering.dependent(lost)))
         self.outages += 1
