@@ -3,8 +3,8 @@
 Every tensor is cut along its first dimension into as many chunks as there are ranks, as ``torch.chunk`` cuts (FSDP and
 ``Shard(0)``); each rank writes its chunks into a file of its own, and when all have reported, rank 0 writes
 ``.metadata``, which is the commit. Tensors that all ranks hold alike (the optimizer's step counters) are written once,
-spread over the ranks. Sources: FileSystemWriter of torch 2.13, run with three ranks; accelerate 1.15,
-``save_fsdp_model`` and ``save_fsdp_optimizer``, read.
+spread over the ranks. Sources: FileSystemWriter of torch 2.13, and the Trainer of transformers 5.23 with accelerate
+1.15 (FSDP 2), both run with three ranks.
 """
 
 from __future__ import annotations
