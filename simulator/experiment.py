@@ -224,19 +224,7 @@ class Experiment:
         parts = []
         if self.verdicts is not None and faults.job_death:
             parts.append("job death at every instant")
-        for field, text in (("kills", "rank kill"), ("node_kills", "node kill"), ("node_hangs", "hanging node")):
-            count = getattr(faults, field)
-            if count:
-                parts.append(f"{count} {text}{'s' if count > 1 else ''}")
-        if faults.power_losses:
-            losses = f"{faults.power_losses} power loss{'es' if faults.power_losses > 1 else ''}"
-            parts.append(f"{losses} ({self.scenario.filesystem.durability})")
-        if faults.errors:
-            parts.append(f"{len(faults.errors)} error rule{'s' if len(faults.errors) > 1 else ''}")
-        if faults.slow_ranks:
-            parts.append(f"{faults.slow_ranks} slow rank{'s' if faults.slow_ranks > 1 else ''}")
-        if faults.clock_skew or faults.clock_drift:
-            parts.append("wrong clocks")
+        parts += faults.in_words(self.scenario.filesystem.durability)
         parts += bounds_in_words(self.bounds)
         if self.scenario.restarts:
             parts.append(f"{self.scenario.restarts} restart{'s' if self.scenario.restarts > 1 else ''}")

@@ -99,18 +99,8 @@ def _guesses(experiment: CommandExperiment) -> int:
 
 
 def _faults_in_words(experiment: CommandExperiment) -> str:
-    faults = experiment.scenario.faults
-    parts = [
-        f"{count} {word}{'s' if count > 1 else ''}"
-        for count, word in (
-            (faults.kills, "rank kill"),
-            (faults.node_kills, "node kill"),
-            (faults.node_hangs, "hanging node"),
-            (len(faults.errors), "error rule"),
-            (faults.slow_ranks, "slow rank"),
-            (faults.stale_answers, "stale answer"),
-            (experiment.scenario.restarts, "restart"),
-        )
-        if count
-    ]
+    restarts = experiment.scenario.restarts
+    parts = experiment.scenario.faults.in_words()
+    if restarts:
+        parts.append(f"{restarts} restart{'s' if restarts > 1 else ''}")
     return f", with {', '.join(parts)}" if parts else ""
