@@ -35,6 +35,7 @@ from simulator.operations import (
     Rmdir,
     Stat,
     Symlink,
+    Truncate,
     Unlink,
     Write,
 )
@@ -58,7 +59,8 @@ class Objects:
         self._actions: dict[type[Operation], Any] = {
             AccessCheck: self._access, Close: self._close, Fsync: self._fsync, Link: _no_links, Lock: self._lock,
             Mkdir: self._mkdir, Mkfifo: _no_links, Open: self._open, Readdir: self._readdir, Rename: self._rename,
-            Rmdir: self._rmdir, Stat: self._stat, Symlink: _no_links, Unlink: self._unlink, Write: self._write,
+            Rmdir: self._rmdir, Stat: self._stat, Symlink: _no_links, Truncate: self._truncate, Unlink: self._unlink,
+            Write: self._write,
         }  # fmt: skip
 
     def perform(self, rank: int, operation: Operation, now: int = 0) -> Any:
@@ -141,6 +143,11 @@ class Objects:
         writing = self._uploads.of(rank, operation.fd)
         if writing is not None and writing[1].complete:
             raise failure(errno.EIO)
+        return self._server.perform(rank, operation, now)
+
+    def _truncate(self, rank: int, operation: Truncate, now: int) -> Any:
+        if isinstance(operation.target, str) and not self._options.modify:
+            raise failure(errno.EINVAL)  # As an open that keeps a part.
         return self._server.perform(rank, operation, now)
 
     def _complete(self, rank: int, inode: Inode, now: int) -> None:
