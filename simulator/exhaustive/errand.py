@@ -73,11 +73,13 @@ class Journey:
     them were taken in the run before too. ``sleepers`` are those that slept after each from the errand's first on; a
     ``redundant`` run went on though everybody slept. ``in_vain`` are, by the positions of sleeps of ranks that polled
     until they gave up, so many steps that followed at once. ``able`` are, if that was asked for, the tasks that could
-    go on before each step from the errand's first on, and whether that of the step before gave way, or met others.
+    go on before each step from the errand's first on, and whether that of the step before gave way, or met others. One
+    that was ``broken_off`` did not come to an end: who waits there may go on, or looks again without end.
     """
 
     __slots__ = (
         "able",
+        "broken_off",
         "endings",
         "failed",
         "held",
@@ -111,6 +113,7 @@ class Journey:
     waiting: dict[int, str]
     interleaved: bool
     incomplete: str | None
+    broken_off: bool
 
     @property
     def tasks(self) -> list[int]:

@@ -121,7 +121,8 @@ class ClassJudge:
         """What no state of the file system shows: an error, a hang, ranks that resumed from different checkpoints."""
         if journey.failed and self._counts("no-error"):
             return "no-error"
-        if (journey.mismatch is not None or journey.waiting) and self._counts("no-hang"):
+        hangs = bool(journey.waiting) and not journey.broken_off
+        if (journey.mismatch is not None or hangs) and self._counts("no-hang"):
             return "no-hang"
         if self._counts("agree"):
             effects = [journey.initial, *(step.effects for step in journey.order.steps if step.effects is not None)]

@@ -122,9 +122,10 @@ class _Run:
                 asleep = awake_after({**asleep, **siblings} if siblings else asleep, what)
                 sleepers.append(asleep)
         incomplete = self._go_on(asleep, sleepers)
+        broken_off = incomplete is not None
         if self._polled and all_changes() in self._order.looks.times:
             incomplete = _POLLS
-        return self._result(sleepers, incomplete)
+        return self._result(sleepers, incomplete, broken_off)
 
     def _go_on(self, asleep: Sleepers, sleepers: list[Sleepers]) -> str | None:
         engine, limit = self._engine, self._walker._budgets.operations
@@ -270,7 +271,7 @@ class _Run:
                 f"{task % self._world_size} does {found} now and did {operation} before"
             )
 
-    def _result(self, sleepers: list[Sleepers], incomplete: str | None) -> Journey:
+    def _result(self, sleepers: list[Sleepers], incomplete: str | None, broken_off: bool) -> Journey:
         engine, order = self._engine, self._order
         journey = Journey()
         journey.order = order
@@ -295,6 +296,7 @@ class _Run:
             journey.waiting.setdefault(task % self._world_size, "file lock")
         journey.interleaved = self._interleaved
         journey.incomplete = incomplete
+        journey.broken_off = broken_off
         return journey
 
     def _held(self, task: int) -> Held:

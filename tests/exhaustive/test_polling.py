@@ -13,8 +13,9 @@ import pytest
 import simulator
 from simulator.boundary import installed
 from simulator.exhaustive.search import Search
-from simulator.experiment import ROOT
+from simulator.experiment import ROOT, Experiment
 from simulator.rank import Rank
+from simulator.scenario import Budgets, Cluster, Scenario
 from tests.exhaustive.brute_force import TooLong, all_interleavings, starter
 from tests.exhaustive.programs import Actions, filled, program_of
 from tests.exhaustive.searching import experiment_of, searched
@@ -110,6 +111,35 @@ def test_a_rank_that_waits_for_what_never_comes_makes_the_search_incomplete() ->
         for _ in search.in_this_process():
             pass
     assert search.reason == "polling: nobody else can go on, and ranks [1] sleep and look again without end"
+
+
+def takes(*names: str, pause: float | None = None) -> Program:
+    """Locks by files that must not be there yet, taken one after the other."""
+
+    def program(rank: Rank) -> None:
+        for name in names:
+            while True:
+                try:
+                    os.close(os.open(rank.root / name, os.O_CREAT | os.O_EXCL))
+                    break
+                except FileExistsError:
+                    if pause is not None:
+                        time.sleep(pause)
+        for name in names:
+            os.unlink(rank.root / name)
+
+    return program
+
+
+@pytest.mark.parametrize(
+    ("pause", "reason"), [(1.0, "polling: nobody else can go on, and ranks [0, 1]"), (None, "operations: 500 were")]
+)
+def test_ranks_that_look_again_without_end_are_no_finding(pause: float | None, reason: str) -> None:
+    scenario = Scenario(cluster=Cluster(2, 1), budgets=Budgets(operations=500))
+    programs = [takes("a", "b", pause=pause), takes("b", "a", pause=pause)]
+    result = simulator.certify(Experiment(scenario, programs=programs))
+    assert (result.verdict, result.failure) == ("incomplete", None)
+    assert (result.reason or "").startswith(reason)
 
 
 def gave_up(world: Any) -> str | None:
