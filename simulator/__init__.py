@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simulator.campaigns.certifying import certify
-    from simulator.campaigns.confirming import Confirmation, confirm
     from simulator.campaigns.interface import explore
-    from simulator.campaigns.replaying import replay
+    from simulator.campaigns.replay.confirming import Confirmation, confirm
+    from simulator.campaigns.replay.replaying import replay
     from simulator.campaigns.result import Failure, Result
+    from simulator.campaigns.searching.certifying import certify
     from simulator.campaigns.single_rank import run_as_rank
     from simulator.faults import ErrorRule, Faults
     from simulator.invariants.violation import at_end
@@ -41,12 +41,12 @@ _WHERE = {
     "as_html": "simulator.reports.from_python",
     "as_text": "simulator.reports.from_python",
     "save": "simulator.reports.from_python",
-    "certify": "simulator.campaigns.certifying",
+    "certify": "simulator.campaigns.searching.certifying",
     "explore": "simulator.campaigns.interface",
-    "replay": "simulator.campaigns.replaying",
+    "replay": "simulator.campaigns.replay.replaying",
     "run_as_rank": "simulator.campaigns.single_rank",
-    "confirm": "simulator.campaigns.confirming",
-    "Confirmation": "simulator.campaigns.confirming",
+    "confirm": "simulator.campaigns.replay.confirming",
+    "Confirmation": "simulator.campaigns.replay.confirming",
     "Failure": "simulator.campaigns.result",
     "Result": "simulator.campaigns.result",
     "ErrorRule": "simulator.faults",

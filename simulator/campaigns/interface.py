@@ -10,7 +10,7 @@ import msgspec
 
 from simulator.campaigns.given import Invariants, StrategyLike, reference_of, split, strategy_of
 from simulator.campaigns.result import Result
-from simulator.campaigns.sampling import Progress, sample
+from simulator.campaigns.searching.sampling import Progress, sample
 from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.faults import Faults

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.replaying import experiment_of_trace, recording_of
+from simulator.campaigns.replay.replaying import experiment_of_trace, recording_of
 from simulator.errors import UsageError
 from simulator.filesystems import Filesystem
 from simulator.filesystems.durability import DurableModel, durable_of, losses_in_words

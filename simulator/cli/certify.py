@@ -48,7 +48,7 @@ def certify(
     Prints a certificate, or the first violation, minimised and explained. A search that stops early certifies nothing
     and ends with exit code 3.
     """
-    from simulator.campaigns.certifying import certify as search
+    from simulator.campaigns.searching.certifying import certify as search
     from simulator.cli.conclusion import conclude
     from simulator.cli.output import check_directory, check_file
     from simulator.cli.progress import searching

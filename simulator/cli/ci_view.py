@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from simulator.campaigns.sampling import Progress
+from simulator.campaigns.searching.sampling import Progress
 from simulator.campaigns.suite.cases import Case
 from simulator.reports.markdown import counted
 from simulator.reports.suite_object import Reported

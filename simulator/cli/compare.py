@@ -15,7 +15,7 @@ from simulator.errors import UsageError
 
 if TYPE_CHECKING:
     from simulator.campaigns.comparison import Compared, Request
-    from simulator.campaigns.survey import Candidate
+    from simulator.campaigns.demonstrating.survey import Candidate
     from simulator.scenario import CostChoice
 
 _SAVES = 3
@@ -106,7 +106,7 @@ def compare(
     from simulator import layouts
     from simulator.campaigns.comparison import Comparison, Request, compare as compare_all
     from simulator.campaigns.comparison.situations import ALL_SITUATIONS
-    from simulator.campaigns.survey import candidates
+    from simulator.campaigns.demonstrating.survey import candidates
     from simulator.cli.output import check_directory, check_file, write_json
     from simulator.costs.intervals import job_mtbf
     from simulator.reports.comparison.markdown import comparison_markdown
@@ -174,7 +174,7 @@ def compare(
 
 
 def _candidate(name: str) -> Candidate:
-    from simulator.campaigns.survey import Candidate
+    from simulator.campaigns.demonstrating.survey import Candidate
 
     return Candidate(name)
 

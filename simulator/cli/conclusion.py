@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from simulator.campaigns.confirming import Confirmation, confirm as ask_the_disk
+from simulator.campaigns.replay.confirming import Confirmation, confirm as ask_the_disk
 from simulator.campaigns.result import Failure, Result
 from simulator.cli.output import write_json, write_trace
 from simulator.errors import CkptraceError

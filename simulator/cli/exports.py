@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from simulator.campaigns.reenacting import Reenacted, reenact
+from simulator.campaigns.replay.reenacting import Reenacted, reenact
 from simulator.errors import CkptraceError
 from simulator.reports.perfetto import perfetto as as_perfetto
 from simulator.reports.shiviz import shiviz as as_shiviz

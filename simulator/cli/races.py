@@ -8,7 +8,7 @@ from simulator.cli.options import Json, TraceFile
 
 if TYPE_CHECKING:
     from simulator.campaigns.command.steering import Steered
-    from simulator.campaigns.racing import Race, Side
+    from simulator.campaigns.replay.racing import Race, Side
 
 
 def races(trace: TraceFile, json: Json = None) -> int:
@@ -16,7 +16,7 @@ def races(trace: TraceFile, json: Json = None) -> int:
 
     ckptrace run --record FILE keeps a run; ckptrace run --confirm-races tries each pair the other way round.
     """
-    from simulator.campaigns.racing import races_of
+    from simulator.campaigns.replay.racing import races_of
     from simulator.cli.output import check_file, write_json
     from simulator.reports.terminal import console_for
     from simulator.scenario import from_table

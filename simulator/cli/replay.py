@@ -43,7 +43,7 @@ def replay(
     Exit code 1 when it fails again; 3 when the run leaves the recorded schedule, for example because the code under
     test has changed.
     """
-    from simulator.campaigns.replaying import replay as run_again
+    from simulator.campaigns.replay.replaying import replay as run_again
     from simulator.cli.conclusion import EXIT_CODES
     from simulator.cli.output import check_directory, check_file, write_json
     from simulator.reports.result_object import result_object

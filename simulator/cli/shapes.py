@@ -52,7 +52,7 @@ def shapes(
     files move no bytes, so that says nothing about time. The exit code is 1 if any is not as it should be.
     """
     from simulator import layouts
-    from simulator.campaigns.sparse_disk import save_sparse
+    from simulator.campaigns.scale.sparse_disk import save_sparse
     from simulator.cli.output import check_file, write_json
     from simulator.layouts.summary import counts, totals
     from simulator.reports.shapes import Shapes, print_saved, print_shapes, shapes_object

@@ -14,7 +14,7 @@ import pytest
 from simulator.boundary import installed
 from simulator.campaigns.given import reference_of, strategy_of
 from simulator.campaigns.result import Result
-from simulator.campaigns.sampling import sample
+from simulator.campaigns.searching.sampling import sample
 from simulator.conformance.situations import SITUATIONS
 from simulator.errors import UsageError
 from simulator.experiment import Experiment

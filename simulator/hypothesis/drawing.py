@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from simulator.campaigns.portfolio import sampled_faults
+from simulator.campaigns.searching.portfolio import sampled_faults
 from simulator.hypothesis.answering import DrawnAnswers
 from simulator.hypothesis.preparing import Preparations, Prepared
 from simulator.tape import Tape

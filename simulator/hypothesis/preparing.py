@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable
 import msgspec
 from hypothesis.strategies import SearchStrategy
 
-from simulator.campaigns.determinism import undisturbed_run
-from simulator.campaigns.sampling import rank_lengths
+from simulator.campaigns.searching.determinism import undisturbed_run
+from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.hypothesis.answering import Counted

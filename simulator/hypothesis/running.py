@@ -11,8 +11,8 @@ import msgspec
 
 from simulator.boundary import installed
 from simulator.boundary.tracers import tracers_apart
-from simulator.campaigns.explaining import explain
-from simulator.campaigns.failure import trace_of
+from simulator.campaigns.explanation.explaining import explain
+from simulator.campaigns.explanation.failure import trace_of
 from simulator.campaigns.given import Invariants
 from simulator.campaigns.interface import Programs, experiment_of
 from simulator.campaigns.result import Failure

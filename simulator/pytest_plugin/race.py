@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from simulator import trace as traces
-from simulator.campaigns.certifying import certify
 from simulator.campaigns.interface import experiment_of, explore
 from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.searching.certifying import certify
 from simulator.engines.fresh_frames import in_fresh_frames
 from simulator.errors import CannotDo, CkptraceError, UsageError
 from simulator.pytest_plugin import CheckpointRaceWarning

@@ -7,8 +7,8 @@ import warnings
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.failure import failure_of
-from simulator.campaigns.replaying import replay
+from simulator.campaigns.explanation.failure import failure_of
+from simulator.campaigns.replay.replaying import replay
 from simulator.campaigns.result import Failure, Result
 from simulator.experiment import Experiment
 from simulator.pytest_plugin.program import RankProgram

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulator.campaigns.at_scale import COSTS
-from simulator.campaigns.confirming import Confirmation
-from simulator.campaigns.incident import Outcome
-from simulator.campaigns.scale_result import ScaleResult
-from simulator.campaigns.survey import Surveyed, Tried
+from simulator.campaigns.demonstrating.incident import Outcome
+from simulator.campaigns.demonstrating.survey import Surveyed, Tried
+from simulator.campaigns.replay.confirming import Confirmation
+from simulator.campaigns.scale.at_scale import COSTS
+from simulator.campaigns.scale.scale_result import ScaleResult
 from simulator.reports.account import accounts, gigabytes
 from simulator.reports.terminal import print_trace
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.demonstration import Demonstration, searches
-from simulator.campaigns.survey import Tried
+from simulator.campaigns.demonstrating.demonstration import Demonstration, searches
+from simulator.campaigns.demonstrating.survey import Tried
 
 
 def demonstration_object(shown: Demonstration, page: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 from simulator import trace as traces
-from simulator.campaigns.replaying import recording_of
+from simulator.campaigns.replay.replaying import recording_of
 from simulator.campaigns.result import Failure, Result
 from simulator.errors import UsageError
 from simulator.trace import Trace

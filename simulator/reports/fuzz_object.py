@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulator.campaigns.confirming import Confirmation
 from simulator.campaigns.fuzzing.corpus import Found
 from simulator.campaigns.fuzzing.outcome import FuzzedFailure, FuzzedScenario, FuzzResult
+from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
 from simulator.reports.result_object import result_object
 from simulator.trace import load

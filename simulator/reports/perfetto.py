@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.reenacting import Reenacted
+from simulator.campaigns.replay.reenacting import Reenacted
 from simulator.happens_before import is_scheduled
 from simulator.reports.reason import reason_of
 from simulator.reports.timeline import node_of, ranks_of

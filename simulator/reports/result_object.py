@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.confirming import Confirmation
+from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
 from simulator.reports.printed import output_of
 from simulator.reports.reason import raised_at

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulator.campaigns.sparse_disk import Saved
+from simulator.campaigns.scale.sparse_disk import Saved
 from simulator.layouts.shards import ShardSpec
 from simulator.layouts.summary import Kind, ModelCounts, Totals
 from simulator.scenario import Cluster

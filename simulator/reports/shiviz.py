@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from simulator.campaigns.reenacting import Reenacted
+from simulator.campaigns.replay.reenacting import Reenacted
 from simulator.reports.wording import Narrator, source_line
 from simulator.trace import Trace
 

@@ -21,14 +21,14 @@ import msgspec
 import pytest
 
 from simulator.boundary import installed
-from simulator.campaigns.determinism import undisturbed_run
-from simulator.campaigns.drawing import drawn_answers
 from simulator.campaigns.fuzzing.campaign import batch_of
 from simulator.campaigns.fuzzing.corpus import Shelf
 from simulator.campaigns.fuzzing.job import Request, make_runs, packed
 from simulator.campaigns.fuzzing.standing import Standing
-from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
-from simulator.campaigns.sampling import rank_lengths
+from simulator.campaigns.searching.determinism import undisturbed_run
+from simulator.campaigns.searching.drawing import drawn_answers
+from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.experiment import Experiment
 from simulator.scenario import Scenario, from_table
 

@@ -9,9 +9,9 @@ from random import Random
 from typing import Any
 
 from simulator.boundary import installed
-from simulator.campaigns.determinism import undisturbed_run
-from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
-from simulator.campaigns.sampling import rank_lengths
+from simulator.campaigns.searching.determinism import undisturbed_run
+from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.experiment import Experiment
 from simulator.rank import Rank
 from simulator.run import Run

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import simulator
-from simulator.campaigns.disk import filesystem_type
+from simulator.campaigns.replay.disk import filesystem_type
 from simulator.errors import UsageError
 from simulator.rank import Rank
 from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice, Workload

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from simulator.campaigns.at_scale import incident_at_scale, run_at_scale
-from simulator.campaigns.demonstration import REMEDY, Demonstration, surprises
-from simulator.campaigns.incident import SILENT, STRATEGY, Outcome, incident
-from simulator.campaigns.survey import WITHOUT_A_WORD, Candidate, candidates, survey
+from simulator.campaigns.demonstrating.demonstration import REMEDY, Demonstration, surprises
+from simulator.campaigns.demonstrating.incident import SILENT, STRATEGY, Outcome, incident
+from simulator.campaigns.demonstrating.survey import WITHOUT_A_WORD, Candidate, candidates, survey
+from simulator.campaigns.scale.at_scale import incident_at_scale, run_at_scale
 from simulator.reports.account import accounts
 
 

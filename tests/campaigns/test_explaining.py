@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import simulator
 from simulator.boundary import installed
-from simulator.campaigns.explaining import Explanation, explain
+from simulator.campaigns.explanation.explaining import Explanation, explain
 from simulator.campaigns.interface import experiment_of
 from simulator.campaigns.result import Failure
 from simulator.exhaustive.following import Following

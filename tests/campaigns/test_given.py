@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import simulator
-from simulator.campaigns.explaining import Explanation
+from simulator.campaigns.explanation.explaining import Explanation
 from simulator.errors import UsageError
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from simulator.boundary import installed
+from simulator.campaigns.explanation.minimise import cost_of, minimise, switches
 from simulator.campaigns.interface import experiment_of
-from simulator.campaigns.minimise import cost_of, minimise, switches
-from simulator.campaigns.sampling import digest_of_run
+from simulator.campaigns.searching.sampling import digest_of_run
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.run import Run

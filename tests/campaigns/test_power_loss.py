@@ -12,7 +12,7 @@ import pytest
 
 import simulator
 from simulator import Faults, Rank, trace as traces
-from simulator.campaigns.confirming import confirm
+from simulator.campaigns.replay.confirming import confirm
 from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice, Workload

@@ -16,9 +16,9 @@ import pytest
 import simulator
 from simulator import trace as traces
 from simulator.boundary import installed
-from simulator.campaigns.failure import trace_of
+from simulator.campaigns.explanation.failure import trace_of
 from simulator.campaigns.interface import experiment_of
-from simulator.campaigns.portfolio import sampled_faults
+from simulator.campaigns.searching.portfolio import sampled_faults
 from simulator.errors import Divergence, UsageError
 from simulator.rank import Rank
 from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from simulator.campaigns.result import Result
-from simulator.campaigns.sampling import sample
+from simulator.campaigns.searching.sampling import sample
 from simulator.campaigns.suite import running
 from simulator.experiment import Experiment
 from tests.cli.commands import Command

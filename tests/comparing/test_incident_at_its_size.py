@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from simulator.boundary import installed
-from simulator.campaigns.at_scale import incident_at_scale, rehearse, run_at_scale
-from simulator.campaigns.incident import STRATEGY
-from simulator.campaigns.onlooking import EndOfSaves
+from simulator.campaigns.demonstrating.incident import STRATEGY
+from simulator.campaigns.scale.at_scale import incident_at_scale, rehearse, run_at_scale
+from simulator.campaigns.scale.onlooking import EndOfSaves
 from simulator.experiment import Experiment
 from simulator.invariants import Violation
 from simulator.scenario import Scenario

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from simulator.campaigns.comparison import Cell, Comparison, Economy
 from simulator.campaigns.comparison.outcome import Compared
-from simulator.campaigns.scale_result import SaveTime
+from simulator.campaigns.scale.scale_result import SaveTime
 from simulator.costs.usage import Flow
 from simulator.reports.comparison.markdown import comparison_markdown
 from simulator.reports.comparison.page import comparison_page

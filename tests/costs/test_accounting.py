@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from simulator.campaigns.at_scale import incident_at_scale, run_at_scale
-from simulator.campaigns.scale_result import ScaleResult
+from simulator.campaigns.scale.at_scale import incident_at_scale, run_at_scale
+from simulator.campaigns.scale.scale_result import ScaleResult
 from simulator.scenario import Cluster, CostChoice, Scenario
 
 WEIGHTS = 146_821_554_688

@@ -15,8 +15,8 @@ from hypothesis import given, settings, strategies as st
 
 from simulator import registry
 from simulator.boundary import installed
-from simulator.campaigns.disk import disk_runs
-from simulator.campaigns.portfolio import sampled_faults
+from simulator.campaigns.replay.disk import disk_runs
+from simulator.campaigns.searching.portfolio import sampled_faults
 from simulator.engines.processes import process_engine, template_for
 from simulator.experiment import Experiment
 from simulator.faults import Faults
@@ -170,7 +170,7 @@ def _with_processes(experiment: Experiment, template: Any, tape: Tape) -> Run:
 
 def test_the_disk_of_these_tests_is_no_memory() -> None:
     """Otherwise nothing here has been compared with a disk: move the checkout, or set nothing by this run."""
-    from simulator.campaigns.disk import filesystem_type
+    from simulator.campaigns.replay.disk import filesystem_type
 
     ON_DISK.mkdir(exist_ok=True)
     if filesystem_type(ON_DISK) in ("tmpfs", "ramfs"):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.campaigns.disk import filesystem_type
+from simulator.campaigns.replay.disk import filesystem_type
 from simulator.filesystems.snapshots import Snapshots, copy_tree, remove_tree
 from simulator.operations import Mkdir, Open, Read, Stat, Unlink
 

@@ -13,7 +13,7 @@ from simulator.campaigns.command.meetings import pasts
 from simulator.campaigns.command.record import trace_of
 from simulator.campaigns.command.replaying import replay
 from simulator.campaigns.command.steering import Steering, confirm_races
-from simulator.campaigns.racing import races_of
+from simulator.campaigns.replay.racing import races_of
 from simulator.cli.application import run as ckptrace
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape

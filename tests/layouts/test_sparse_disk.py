@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from simulator.campaigns import sparse_disk
-from simulator.campaigns.sparse_disk import save_sparse
+from simulator.campaigns.scale import sparse_disk
+from simulator.campaigns.scale.sparse_disk import save_sparse
 from simulator.errors import UsageError
 from simulator.forms import form_for
 from simulator.layouts import layout

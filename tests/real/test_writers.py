@@ -11,7 +11,7 @@ import pytest
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import trace_of
 from simulator.campaigns.command.steering import confirm_races
-from simulator.campaigns.racing import races_of
+from simulator.campaigns.replay.racing import races_of
 from simulator.layouts.on_disk import is_whole
 from simulator.operations import paths_of
 from simulator.scenario import Cluster, CommandChoice, Scenario

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from simulator.campaigns.confirming import Confirmation
+from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.suite.cases import Case, Expectation, Outcome
 from simulator.errors import CannotDo

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from simulator.campaigns.confirming import Confirmation
-from simulator.campaigns.demonstration import Demonstration
-from simulator.campaigns.incident import Outcome
+from simulator.campaigns.demonstrating.demonstration import Demonstration
+from simulator.campaigns.demonstrating.incident import Outcome
+from simulator.campaigns.demonstrating.survey import Candidate, Surveyed, Tried
+from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
-from simulator.campaigns.scale_result import ScaleResult
-from simulator.campaigns.survey import Candidate, Surveyed, Tried
+from simulator.campaigns.scale.scale_result import ScaleResult
 from simulator.costs import RankUsage
 from simulator.invariants import Violation
 from simulator.reports.account import accounts

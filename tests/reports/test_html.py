@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from simulator.campaigns.demonstration import Demonstration
+from simulator.campaigns.demonstrating.demonstration import Demonstration
 from simulator.errors import UsageError
 from simulator.reports.html.demonstration import demonstration_page
 from simulator.reports.html.failure import failure_page

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from simulator.boundary import installed
-from simulator.campaigns.reenacting import reenact
+from simulator.campaigns.replay.reenacting import reenact
 from simulator.clock import EPOCH
 from simulator.experiment import Experiment
 from simulator.reports.perfetto import perfetto

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from simulator.campaigns.reenacting import reenact
+from simulator.campaigns.replay.reenacting import reenact
 from simulator.reports.shiviz import shiviz
 from tests.reports.runs import RUNS
 

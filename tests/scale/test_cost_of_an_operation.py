@@ -13,8 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from simulator.boundary import installed
-from simulator.campaigns.at_scale import COSTS, rehearse
-from simulator.campaigns.onlooking import Onlooker
+from simulator.campaigns.scale.at_scale import COSTS, rehearse
+from simulator.campaigns.scale.onlooking import Onlooker
 from simulator.experiment import Experiment
 from simulator.run import Run
 from simulator.scenario import Budgets, Cluster, CostChoice, Scenario, StrategyChoice, Workload

@@ -14,7 +14,7 @@ from simulator.campaigns.accelerator.overlapping import Overlapped, overlap
 from simulator.campaigns.accelerator.saving import SavedShard, save_with_strategy
 from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, shard_shape
 from simulator.campaigns.accelerator.snapshot import Snapshot
-from simulator.campaigns.disk import filesystem_type
+from simulator.campaigns.replay.disk import filesystem_type
 from simulator.errors import CannotDo, UsageError
 from simulator.layouts import shape_of
 from simulator.scenario import Cluster, StrategyChoice, Workload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.campaigns.command.experiment import CommandExperiment
-from simulator.campaigns.explaining import Explanation
+from simulator.campaigns.explanation.explaining import Explanation
 from simulator.engines.interface import Step
 from simulator.run import Run
 from simulator.schedulers.races import Targets, may_race

@@ -6,8 +6,8 @@ import os
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.explaining import explain
-from simulator.campaigns.explaining import Explanation
-from simulator.campaigns.minimise import cost_of
+from simulator.campaigns.explanation.explaining import Explanation
+from simulator.campaigns.explanation.minimise import cost_of
 from simulator.campaigns.result import Failure
 from simulator.engines.canonical import event_of
 from simulator.engines.interface import Ending

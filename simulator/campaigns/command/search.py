@@ -8,10 +8,10 @@ from random import Random
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
-from simulator.campaigns.determinism import check_same
-from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.result import Result
-from simulator.campaigns.sampling import rank_lengths
+from simulator.campaigns.searching.determinism import check_same
+from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.errors import CannotDo
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay

@@ -11,9 +11,9 @@ import msgspec
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
 from simulator.campaigns.command.search import check_held
-from simulator.campaigns.determinism import check_same
-from simulator.campaigns.racing import Race, races_of
+from simulator.campaigns.replay.racing import Race, races_of
 from simulator.campaigns.result import Result
+from simulator.campaigns.searching.determinism import check_same
 from simulator.engines.interface import Step
 from simulator.operations import paths_of
 from simulator.run import Run

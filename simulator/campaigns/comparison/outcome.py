@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 from simulator.campaigns.comparison.situations import ALL_SITUATIONS, SITUATIONS, Situation
-from simulator.campaigns.confirming import Confirmation
+from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure
-from simulator.campaigns.scale_result import ScaleResult
-from simulator.campaigns.survey import Candidate
+from simulator.campaigns.scale.scale_result import ScaleResult
 from simulator.errors import UsageError
 from simulator.scenario import Cluster, CostChoice, FilesystemChoice, Workload
 

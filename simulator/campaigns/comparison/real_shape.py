@@ -9,12 +9,12 @@ from random import Random
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.at_scale import rehearse, run_at_scale
 from simulator.campaigns.comparison.outcome import Economy, Measured, Request
-from simulator.campaigns.onlooking import EndOfSaves
-from simulator.campaigns.portfolio import handicaps
-from simulator.campaigns.scale_result import ScaleResult
-from simulator.campaigns.survey import Candidate
+from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.scale.at_scale import rehearse, run_at_scale
+from simulator.campaigns.scale.onlooking import EndOfSaves
+from simulator.campaigns.scale.scale_result import ScaleResult
+from simulator.campaigns.searching.portfolio import handicaps
 from simulator.costs.intervals import daly, goodput, young
 from simulator.experiment import Experiment
 from simulator.faults import Faults

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from simulator.campaigns.certifying import certify
 from simulator.campaigns.comparison.outcome import Cell, Finding, Request
 from simulator.campaigns.comparison.situations import Situation
-from simulator.campaigns.confirming import Confirmation, confirm
+from simulator.campaigns.demonstrating.survey import Candidate
 from simulator.campaigns.interface import explore
+from simulator.campaigns.replay.confirming import Confirmation, confirm
 from simulator.campaigns.result import Failure, Result
-from simulator.campaigns.survey import Candidate
+from simulator.campaigns.searching.certifying import certify
 from simulator.errors import CannotDo, CkptraceError, UsageError
 from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.confirming import Confirmation, confirm
-from simulator.campaigns.failure import failure_of
+from simulator.campaigns.explanation.failure import failure_of
 from simulator.campaigns.fuzzing.corpus import Found
 from simulator.campaigns.fuzzing.job import leave_interrupts_to
 from simulator.campaigns.fuzzing.prepared import prepared
+from simulator.campaigns.replay.confirming import Confirmation, confirm
 from simulator.errors import CkptraceError
 from simulator.exhaustive.code_under_test import digest_of_code
 from simulator.scenario import Scenario

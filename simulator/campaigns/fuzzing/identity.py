@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from simulator.campaigns.recording import Key, keys_of
+from simulator.campaigns.explanation.recording import Key, keys_of
 from simulator.engines.interface import Step
 
 _ODD = 0x9E3779B97F4A7C15

@@ -11,11 +11,11 @@ from array import array
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.determinism import check_same
 from simulator.campaigns.fuzzing.coverage import races_of, strikes_of
 from simulator.campaigns.fuzzing.prepared import Prepared, prepared
 from simulator.campaigns.fuzzing.proposal import Broken, Outcome, Proposal
-from simulator.campaigns.sampling import digest_of_run
+from simulator.campaigns.searching.determinism import check_same
+from simulator.campaigns.searching.sampling import digest_of_run
 from simulator.errors import CkptraceError
 from simulator.run import Run
 from simulator.scenario import Scenario

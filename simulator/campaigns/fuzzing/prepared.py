@@ -8,12 +8,12 @@ from random import Random
 
 import msgspec
 
-from simulator.campaigns.determinism import undisturbed_run
-from simulator.campaigns.drawing import drawn_answers
 from simulator.campaigns.fuzzing.identity import Identities
 from simulator.campaigns.fuzzing.proposal import SAMPLERS, Proposal
-from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
-from simulator.campaigns.sampling import rank_lengths
+from simulator.campaigns.searching.determinism import undisturbed_run
+from simulator.campaigns.searching.drawing import drawn_answers
+from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.experiment import Experiment
 from simulator.run import Run, Scheduler
 from simulator.scenario import Scenario

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from simulator.campaigns.confirming import Confirmation
+from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Result
 from simulator.errors import CkptraceError
 from simulator.scenario import Scenario

@@ -8,10 +8,10 @@ from functools import partial
 
 from simulator.boundary import installed
 from simulator.campaigns.command.replaying import replay as replay_program
-from simulator.campaigns.confirming import Confirmation, confirm as ask_the_disk
-from simulator.campaigns.replaying import replay
+from simulator.campaigns.replay.confirming import Confirmation, confirm as ask_the_disk
+from simulator.campaigns.replay.replaying import replay
 from simulator.campaigns.result import Failure, Result
-from simulator.campaigns.sampling import Progress, sample
+from simulator.campaigns.searching.sampling import Progress, sample
 from simulator.campaigns.suite.cases import Case, Outcome
 from simulator.errors import CannotDo, CkptraceError
 from simulator.experiment import Experiment

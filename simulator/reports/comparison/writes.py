@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from simulator.campaigns.scale_result import SaveTime, ScaleResult
+from simulator.campaigns.scale.scale_result import SaveTime, ScaleResult
 from simulator.clock import SECOND
 from simulator.costs.usage import Flow
 from simulator.reports.comparison.quantities import duration, rate

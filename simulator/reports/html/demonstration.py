@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from simulator.campaigns.at_scale import COSTS
-from simulator.campaigns.demonstration import Demonstration, searches
-from simulator.campaigns.incident import Outcome
-from simulator.campaigns.scale_result import ScaleResult
-from simulator.campaigns.survey import Surveyed, Tried
+from simulator.campaigns.demonstrating.demonstration import Demonstration, searches
+from simulator.campaigns.demonstrating.incident import Outcome
+from simulator.campaigns.demonstrating.survey import Surveyed, Tried
+from simulator.campaigns.scale.at_scale import COSTS
+from simulator.campaigns.scale.scale_result import ScaleResult
 from simulator.reports.account import Account, accounts, gigabytes
 from simulator.reports.demonstration import on_disk, what_happened
 from simulator.reports.html.failure import failure_section

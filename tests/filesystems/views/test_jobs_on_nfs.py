@@ -11,7 +11,7 @@ import pytest
 
 import simulator
 from simulator.boundary import installed
-from simulator.campaigns.confirming import confirm
+from simulator.campaigns.replay.confirming import confirm
 from simulator.engines.conditions import Conditions
 from simulator.engines.processes import process_engine, template_for
 from simulator.errors import UsageError

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simulator.campaigns.explaining import Explanation, explain
-from simulator.campaigns.minimise import minimise
+from simulator.campaigns.explanation.explaining import Explanation, explain
+from simulator.campaigns.explanation.minimise import minimise
 from simulator.campaigns.result import Failure
 from simulator.engines.canonical import event_of
 from simulator.engines.interface import Ending

@@ -10,8 +10,8 @@ from typing import Any, cast
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.comparing import Comparer
-from simulator.campaigns.replaying import experiment_of_trace
+from simulator.campaigns.replay.divergence import Comparer
+from simulator.campaigns.replay.replaying import experiment_of_trace
 from simulator.clock import EPOCH
 from simulator.engines.charging import Charging
 from simulator.engines.interface import Engine

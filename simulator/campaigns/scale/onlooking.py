@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulator.campaigns.exposure import Exposure
+from simulator.campaigns.scale.exposure import Exposure
 from simulator.engines.interface import Engine
 from simulator.experiment import Experiment
 from simulator.filesystems import Filesystem

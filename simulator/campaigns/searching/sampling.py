@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from simulator.campaigns.determinism import check_same, events_of, undisturbed_run
-from simulator.campaigns.drawing import drawn_answers
-from simulator.campaigns.failure import failure_of
-from simulator.campaigns.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.explanation.failure import failure_of
 from simulator.campaigns.result import Result
+from simulator.campaigns.searching.determinism import check_same, events_of, undisturbed_run
+from simulator.campaigns.searching.drawing import drawn_answers
+from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.engines.fresh_frames import in_fresh_frames
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.disk import disk_runs
+from simulator.campaigns.replay.disk import disk_runs
 from simulator.engines.interface import Engine
 from simulator.errors import UsageError
 from simulator.experiment import Experiment

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.onlooking import Onlooker
-from simulator.campaigns.syncing import Synced, synced
+from simulator.campaigns.scale.onlooking import Onlooker
+from simulator.campaigns.scale.syncing import Synced, synced
 from simulator.clock import EPOCH, SECOND
 from simulator.costs import CostModel, NodeUsage, RankUsage
 from simulator.costs.loading import bytes_read, load_seconds

@@ -7,8 +7,8 @@ from random import Random
 
 import msgspec
 
-from simulator.campaigns.portfolio import sampled_faults
-from simulator.campaigns.sampling import rank_lengths
+from simulator.campaigns.searching.portfolio import sampled_faults
+from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.experiment import Experiment
 from simulator.invariants import Violation
 from simulator.run import Run

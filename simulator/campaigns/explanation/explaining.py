@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.candidates import Candidate, candidates, required
-from simulator.campaigns.flipping import Flip
-from simulator.campaigns.recording import Recording, in_words, keys_of, recordings_of
+from simulator.campaigns.explanation.candidates import Candidate, candidates, required
+from simulator.campaigns.explanation.flipping import Flip
+from simulator.campaigns.explanation.recording import Recording, in_words, keys_of, recordings_of
 from simulator.experiment import Experiment
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay

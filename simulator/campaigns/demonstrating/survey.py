@@ -12,9 +12,9 @@ import msgspec
 
 from simulator import registry
 from simulator.boundary import installed
-from simulator.campaigns.confirming import Confirmation, confirm
+from simulator.campaigns.replay.confirming import Confirmation, confirm
 from simulator.campaigns.result import Result
-from simulator.campaigns.sampling import sample
+from simulator.campaigns.searching.sampling import sample
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from simulator.campaigns.candidates import Candidate
-from simulator.campaigns.plans import Done, Follower, Plan, Planned, aligned_plan
-from simulator.campaigns.recording import Recording
+from simulator.campaigns.explanation.candidates import Candidate
+from simulator.campaigns.explanation.plans import Done, Follower, Plan, Planned, aligned_plan
+from simulator.campaigns.explanation.recording import Recording
 from simulator.errors import Divergence
 from simulator.experiment import Experiment
 from simulator.happens_before import is_scheduled

@@ -10,8 +10,8 @@ from __future__ import annotations
 import msgspec
 
 from simulator.campaigns.command.retracing import retraced
-from simulator.campaigns.recording import in_words, keys_of
-from simulator.campaigns.reenacting import reenact
+from simulator.campaigns.explanation.recording import in_words, keys_of
+from simulator.campaigns.replay.reenacting import reenact
 from simulator.happens_before import HappensBefore, conflicting, is_scheduled
 from simulator.operations import Thing
 from simulator.trace import Trace

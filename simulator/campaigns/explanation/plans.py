@@ -14,7 +14,7 @@ from math import inf
 
 import msgspec
 
-from simulator.campaigns.recording import Key, Keys
+from simulator.campaigns.explanation.recording import Key, Keys
 from simulator.engines.interface import Step
 from simulator.errors import Divergence
 from simulator.happens_before import is_scheduled

@@ -13,12 +13,12 @@ import msgspec
 
 from simulator import scenario as scenarios, trace as traces
 from simulator.boundary import installed
-from simulator.campaigns.comparing import Comparer
-from simulator.campaigns.disk import disk_runs
-from simulator.campaigns.explaining import Explanation
-from simulator.campaigns.failure import trace_of
+from simulator.campaigns.explanation.explaining import Explanation
+from simulator.campaigns.explanation.failure import trace_of
 from simulator.campaigns.given import strategy_of
 from simulator.campaigns.interface import Programs
+from simulator.campaigns.replay.disk import disk_runs
+from simulator.campaigns.replay.divergence import Comparer
 from simulator.campaigns.result import Failure, Result
 from simulator.engines.interface import Engine
 from simulator.errors import Divergence, UsageError

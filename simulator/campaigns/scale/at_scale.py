@@ -12,10 +12,10 @@ from random import Random
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.failure import trace_of
-from simulator.campaigns.onlooking import Onlooker
-from simulator.campaigns.portfolio import handicaps
-from simulator.campaigns.scale_result import ScaleResult, scale_result
+from simulator.campaigns.explanation.failure import trace_of
+from simulator.campaigns.scale.onlooking import Onlooker
+from simulator.campaigns.scale.scale_result import ScaleResult, scale_result
+from simulator.campaigns.searching.portfolio import handicaps
 from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.faults import Faults

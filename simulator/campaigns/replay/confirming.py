@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.comparing import Comparer
-from simulator.campaigns.disk import disk_runs
-from simulator.campaigns.replaying import experiment_of_trace, instants_of, recording_of, replay_on_model
+from simulator.campaigns.replay.disk import disk_runs
+from simulator.campaigns.replay.divergence import Comparer
+from simulator.campaigns.replay.replaying import experiment_of_trace, instants_of, recording_of, replay_on_model
 from simulator.campaigns.result import Failure
 from simulator.errors import Divergence
 from simulator.experiment import Experiment

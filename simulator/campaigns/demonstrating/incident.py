@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from simulator.boundary import installed
-from simulator.campaigns.collecting import collect
-from simulator.campaigns.confirming import Confirmation, confirm
-from simulator.campaigns.failure import failure_of
+from simulator.campaigns.explanation.failure import failure_of
+from simulator.campaigns.replay.confirming import Confirmation, confirm
 from simulator.campaigns.result import Failure
+from simulator.campaigns.searching.collecting import collect
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.faults import Faults

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from simulator.campaigns.incident import STRATEGY, Outcome
-from simulator.campaigns.scale_result import ScaleResult
-from simulator.campaigns.survey import Surveyed, Tried
+from simulator.campaigns.demonstrating.incident import STRATEGY, Outcome
+from simulator.campaigns.demonstrating.survey import Surveyed, Tried
+from simulator.campaigns.scale.scale_result import ScaleResult
 
 REMEDY = "staged-barrier"
 """The strategy that the incident is compared with at its own size."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from simulator.campaigns.few_choices import Choice, Departure, Noting
+from simulator.campaigns.explanation.few_choices import Choice, Departure, Noting
 from simulator.experiment import Experiment
 from simulator.run import Run
 from simulator.tape import Tape

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from simulator.boundary import installed
-from simulator.campaigns.determinism import undisturbed_run
-from simulator.campaigns.failure import failure_of
+from simulator.campaigns.explanation.failure import failure_of
 from simulator.campaigns.given import Invariants
 from simulator.campaigns.interface import Programs, experiment_of
-from simulator.campaigns.keeping import Keeper
 from simulator.campaigns.result import Failure, Result
-from simulator.campaigns.sampling import rank_lengths
-from simulator.campaigns.stopping import Stopped, Stopping, stopping_after
+from simulator.campaigns.searching.determinism import undisturbed_run
+from simulator.campaigns.searching.keeping import Keeper
+from simulator.campaigns.searching.sampling import rank_lengths
+from simulator.campaigns.searching.stopping import Stopped, Stopping, stopping_after
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, UsageError
 from simulator.exhaustive.answering import check_bounds

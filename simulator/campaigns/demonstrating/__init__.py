@@ -1,0 +1,1 @@
+"""What the demonstration shows: the incident, and every strategy side by side."""

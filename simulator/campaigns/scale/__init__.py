@@ -1,0 +1,1 @@
+"""One run at the size of a real job, and where its time and bytes went."""

@@ -1,0 +1,1 @@
+"""Searches: sampled and exhaustive, and what each run of them draws."""
