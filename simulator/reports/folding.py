@@ -8,7 +8,7 @@ from itertools import islice
 
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike
 
-_NAMESPACE = frozenset({"rename", "rmdir", "mkdir", "unlink", "link", "symlink"})
+_NAMESPACE = frozenset({"rename", "rmdir", "mkdir", "mkfifo", "unlink", "link", "symlink"})
 
 _FEW = 6
 """So many chosen context switches are always shown."""

@@ -134,6 +134,9 @@ class Narrator:
     def _mkdir(self, event: Event, path: str, mode: int, at: Any = None) -> Phrase:
         return Phrase("mkdir", (self._target(event, path, at),))
 
+    def _mkfifo(self, event: Event, path: str, mode: int, at: Any = None) -> Phrase:
+        return Phrase("mkfifo", (self._target(event, path, at),))
+
     def _rmdir(self, event: Event, path: str, at: Any = None) -> Phrase:
         return Phrase("rmdir", (self._target(event, path, at),))
 
