@@ -14,8 +14,9 @@ test sees an error that a real run would not show:
 - C's own randomness: ``hash`` of strings, ``numpy.random``'s and ``torch``'s global generators (they are shared by the
   ranks of the in-process engine; unseeded numpy generators do ask ``os.urandom``, which is the rank's);
 - files that native code opens: ``torch.jit.save``, ``torch.UntypedStorage.from_file``, h5py, pyarrow, sqlite below a
-  path that it has opened already, ``ndarray.tofile`` and ``numpy.fromfile`` on a simulated file (OSError), anything
-  through ``ctypes``; on a real root directory they do happen, unscheduled;
+  path that it has opened already, ``ndarray.tofile`` and ``numpy.fromfile`` on a simulated file (OSError), and by
+  ``ctypes`` with a function that was looked up before any rank ran; on a real root directory they do happen,
+  unscheduled;
 - shared memory and semaphores (``multiprocessing.shared_memory``), pipes, and before Python 3.12 a thread that is
   started through a kept original of ``_thread.start_new_thread``;
 - ``atexit`` and ``sys`` hooks, ``threading.local`` and module globals: they belong to the tool's process, and all ranks

@@ -2,7 +2,8 @@
 
 Where a replacement is in place, what happens below the root never raises an event, since it is not done on the real
 machine. So an event whose path lies below the root, or that writes elsewhere, comes from a function that was called
-past the boundary. Functions that only look (stat, access, readlink, exists) and fsync raise no event.
+past the boundary. Functions that only look (stat, access, readlink, exists) and fsync raise no event. Through
+``ctypes`` a rank is seen to look up a function on files by name, or C's errno, but not to call one looked up before.
 
 A hook cannot be taken away again. One is added for each process, at the first installation; it does nothing while no
 rank runs.
@@ -84,6 +85,13 @@ def _never(*shown: int) -> Callable[[Caller, str, tuple[Any, ...]], None]:
     return check
 
 
+def _native(caller: Caller, event: str, arguments: tuple[Any, ...]) -> None:
+    """What C does to files happens on the real machine, where the root is not: the rank would see it fail."""
+    name = arguments[1] if len(arguments) > 1 else None
+    if name is None or name in _OF_FILES:
+        refuse(caller, described(event, *arguments[1:]))
+
+
 def _whole(caller: Caller, path: Any) -> str | None:
     if path is None:
         return caller.cwd
@@ -94,6 +102,20 @@ def _whole(caller: Caller, path: Any) -> str | None:
 
 
 PAST: Final = ", by a function that was called past the boundary"
+
+_OF_FILES: Final = frozenset(
+    (
+        "access", "chmod", "chown", "close_range", "copy_file_range", "creat", "dup2", "dup3", "faccessat", "fallocate",
+        "fchmod", "fchmodat", "fchown", "fchownat", "fdatasync", "flock", "fopen", "fopen64", "fsync", "ftruncate",
+        "ftruncate64", "futimens", "io_uring_setup", "link", "linkat", "lockf", "lstat", "mkdir", "mkdirat", "mkdtemp",
+        "mkstemp", "open", "open64", "openat", "openat64", "opendir", "posix_fallocate", "pwrite", "pwrite64",
+        "readlink",
+        "realpath", "remove", "rename", "renameat", "renameat2", "rmdir", "sendfile", "stat", "statx", "symlink",
+        "symlinkat", "sync", "sync_file_range", "syncfs", "syscall", "system", "truncate", "truncate64", "unlink",
+        "unlinkat", "utimensat",
+    )
+)  # fmt: skip
+"""Functions of the C library by which a program would reach files, or start another program."""
 
 _CHECKS: Final[dict[str, Callable[[Caller, str, tuple[Any, ...]], None]]] = {
     "open": _open,
@@ -109,4 +131,5 @@ _CHECKS: Final[dict[str, Callable[[Caller, str, tuple[Any, ...]], None]]] = {
     **dict.fromkeys(("os.kill", "os.killpg", "signal.pthread_kill"), _never(0, 1)),
     **dict.fromkeys(("subprocess.Popen", "socket.connect", "socket.bind", "socket.sendto"), _never(1)),
     "_thread.start_joinable_thread": _never(0),
+    **dict.fromkeys(("ctypes.dlsym", "ctypes.get_errno"), _native),
 }  # fmt: skip

@@ -17,6 +17,7 @@ _REMEDIES: Final = (
         "a rank cannot start processes: call the function itself, or rank.background(function)",
     ),
     (("torch.distributed.",), _COLLECTIVES),
+    (("ctypes.",), "what C does to files is not simulated: use the functions of os"),
     (("socket.",), f"there is no network; {_COLLECTIVES}"),
     (("torch.load with mmap", "torch.from_file", "mmap."), "a simulated file cannot be mapped into memory: read it"),
     (

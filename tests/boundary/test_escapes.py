@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import ctypes
 import multiprocessing
 import os
 import posix
+import re
 import shutil
 import signal
 import socket
@@ -197,3 +199,32 @@ def test_a_refusal_says_where_it_was_and_what_to_do(call: Callable[[], Any], sai
     text = str(refused.value)
     assert said in text
     assert f", at {__file__}:" in text
+
+
+EARLY = ctypes.CDLL(None, use_errno=True)
+EARLY.rmdir.argtypes = [ctypes.c_char_p]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: ctypes.CDLL(None).renameat2, "ctypes.dlsym('renameat2')"),
+        (lambda: (EARLY.rmdir(b"f"), ctypes.get_errno()), "ctypes.get_errno()"),
+    ],
+    ids=["looks a function up", "looks at the error"],
+)
+def test_a_rank_that_has_c_act_on_files_is_no_finding(call: Callable[[], Any], said: str) -> None:
+    def program(rank: Any) -> None:
+        (rank.root / "f").exists()
+        call()
+
+    with pytest.raises(Escape, match=re.escape(said) + ".*use the functions of os"):
+        simulator.explore(program, nodes=2)
+
+
+def test_c_functions_that_have_nothing_to_do_with_files_are_called() -> None:
+    def program(rank: Any) -> None:
+        (rank.root / "f").exists()
+        ctypes.CDLL(None).abs(-1)
+
+    assert simulator.explore(program, nodes=2, schedules=2).verdict == "clean"
