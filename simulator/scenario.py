@@ -162,6 +162,12 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not value > 0:
                 raise UsageError(f"budgets.{key}: must be above 0, is {value}")
         self.faults.validate()
+        for rule in self.faults.errors:
+            for rank in rule.ranks:
+                if not 0 <= rank < self.cluster.world_size:
+                    raise UsageError(
+                        f"faults.errors: there is no rank {rank}; the {self.cluster.world_size} ranks count from 0"
+                    )
         if self.faults.slow_ranks > self.cluster.world_size:
             raise UsageError(f"faults.slow_ranks: {self.faults.slow_ranks} of only {self.cluster.world_size} ranks")
         if self.command is not None:

@@ -41,6 +41,8 @@ def test_an_error_strikes_the_operations_that_its_rule_names(ckptrace: Command) 
         (("--persistence", "ext9"), "'ext9'"),
         (("--error", "write"), "--error"),
         (("--error", "writ ENOSPC"), "'writ'"),
+        (("--error", "write ENOSPC rank=9"), "faults.errors: there is no rank 9"),
+        (("--error", "write ENOSPC rank=0,-1"), "faults.errors: there is no rank -1"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(ckptrace: Command, arguments: tuple[str, ...], named: str) -> None:

@@ -46,7 +46,10 @@ class CommandExperiment:
         self.command = command_of(self.choice.words, self.place)
         self.directory = self.place / self.choice.watch
         _check_empty(self.directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"--watch {self.directory}: cannot be made: {error.strerror}") from error
         self.watch = Watch(str(self.directory))
         self._starter: Starter | None = None
         self._learned = False
