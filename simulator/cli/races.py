@@ -45,6 +45,9 @@ def lines_of(race: Race, steered: Steered | None = None) -> list[str]:
         f"  about {race.about}" + (f", attempt {race.attempt}" if race.attempt else ""),
     ]
     if steered is not None:
+        if steered.depth:
+            pairs = "1 other pair" if steered.depth == 1 else f"{steered.depth} other pairs"
+            lines.append(f"  in a run with {pairs} reversed")
         lines.append(f"  {steered.outcome}" + (f": {steered.text}" if steered.text else ""))
     return lines
 
@@ -54,7 +57,16 @@ def table_of(race: Race, steered: Steered | None = None) -> dict[str, Any]:
     import msgspec
 
     table: dict[str, Any] = msgspec.to_builtins(race)
-    return table if steered is None else {**table, "outcome": steered.outcome, "text": steered.text}
+    return (
+        table
+        if steered is None
+        else {
+            **table,
+            "outcome": steered.outcome,
+            "text": steered.text,
+            "depth": steered.depth,
+        }
+    )
 
 
 def _in_words(side: Side) -> str:

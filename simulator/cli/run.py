@@ -108,7 +108,7 @@ def run(
         bool,
         typer.Option(
             "--confirm-races",
-            help="Record one run, then try each of its races the other way round.",
+            help="Record one run, then try each race of it, and of the runs this leads to, the other way round.",
             rich_help_panel=SEARCH,
         ),
     ] = False,

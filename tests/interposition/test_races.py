@@ -75,6 +75,26 @@ def test_the_race_of_a_program_is_confirmed_from_a_run_that_passes(tmp_path: Pat
 
 
 @holds
+def test_a_race_that_only_a_run_with_a_pair_reversed_has_is_confirmed(tmp_path: Path) -> None:
+    """Undisturbed, rank 0 finds nothing to rename; the reversal of that one pair alone does no harm either."""
+    body = """
+    latest = os.path.join(root, "latest.tmp")
+    if rank == 1:
+        open(latest, "x").close()
+    if os.path.exists(latest):
+        os.replace(latest, os.path.join(root, "latest"))
+    """
+    found = steered(experiment(tmp_path, body, arm="start"))
+    assert found.recorded.verdict is None
+    assert all(each.outcome != "confirmed" for each in found.races if not each.depth)
+    assert found.result.verdict == "violated"
+    assert any(each.outcome == "confirmed" for each in found.races if each.depth)
+    failure = found.result.failure
+    assert failure is not None
+    assert replay(failure.trace, strict=True).digest == failure.trace.digest
+
+
+@holds
 def test_what_something_unseen_orders_is_refuted(tmp_path: Path) -> None:
     """The barrier is one over TCP, which nobody announces."""
     found = steered(experiment(tmp_path, FIXED))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -23,6 +24,8 @@ from simulator.tape import Tape
 from simulator.trace import Trace
 
 Outcome = Literal["confirmed", "passes", "ordered", "undecided", "not tried"]
+_Pair: TypeAlias = tuple[int, frozenset[tuple[int, int, str]]]
+"""An attempt, and the two operations: the n-th of a task, and what it is."""
 Progress = Callable[[int, float], None]
 
 
@@ -37,10 +40,12 @@ class Steered(msgspec.Struct, frozen=True):
     race: Race
     outcome: Outcome
     text: str = ""
+    depth: int = 0
+    """How many pairs had been reversed already in the run in which it was found: 0 in the undisturbed one."""
 
 
 class Steering(msgspec.Struct, frozen=True):
-    """The result as of a search, the recorded run, and what became of each of its races."""
+    """The result as of a search, the recorded run, and what became of its races and of those found on the way."""
 
     result: Result
     recorded: Trace
@@ -56,6 +61,8 @@ def confirm_races(
 ) -> Steering:
     """Record the undisturbed run and try each of its races the other way round, in up to ``schedules`` runs in all.
 
+    A run that passes so has its own races, such as of a call that is made only then: they are tried in it likewise,
+    those of the undisturbed run first, until one fails. Of a pair that several runs have, only the first one's is.
     The failure of the result is the first race that was confirmed. Where the undisturbed run fails, that is it. Raises
     what ``search`` does.
     """
@@ -69,12 +76,17 @@ def confirm_races(
     check_same(run, experiment.run(TapeReplay(Tape())), "the undisturbed tape")
     steered: list[Steered] = []
     failing: Run | None = None
-    for race in races_of(recorded):
-        outcome = Steered(race, "not tried")
+    known: set[_Pair] = set()
+    waiting = deque(_found_in(recorded, run, 0, known))
+    while waiting:
+        race, base, depth = waiting.popleft()
+        if depth and failing is not None:
+            break
+        outcome = Steered(race, "not tried", depth=depth)
         for goes_on in ("first", "second"):
             if done >= schedules or (seconds is not None and time.perf_counter() - started > seconds):
                 break
-            places = [[(step.task, step.n) for step in attempt.steps] for attempt in run.attempts]
+            places = [[(step.task, step.n) for step in attempt.steps] for attempt in base.attempts]
             scheduler = Reversing(
                 places,
                 race.attempt,
@@ -85,9 +97,11 @@ def confirm_races(
             other = experiment.run(scheduler)
             done += 1
             operations += other.operations
-            outcome = _outcome(race, run, other)
+            outcome = _outcome(race, base, other, depth)
             if other.violation is not None and failing is None:
                 failing = other
+            if other.violation is None and other.incomplete is None:
+                waiting.extend(_found_in(trace_of(experiment, other), other, depth + 1, known))
             if progress is not None:
                 progress(done, time.perf_counter() - started)
             if outcome.outcome != "passes":
@@ -96,26 +110,42 @@ def confirm_races(
             steered.append(outcome)
             continue
         # Only one of the two runs of a race that passes was made: nothing is claimed of it.
-        steered.append(Steered(race, "not tried") if outcome.outcome == "passes" else outcome)
+        steered.append(Steered(race, "not tried", depth=depth) if outcome.outcome == "passes" else outcome)
     result = _result(experiment, run, steered, done, operations, started, recorded, failing)
     return Steering(result, recorded, steered)
 
 
-def _outcome(race: Race, recorded: Run, other: Run) -> Steered:
+def _found_in(trace: Trace, run: Run, depth: int, known: set[_Pair]) -> list[tuple[Race, Run, int]]:
+    """The races of a run whose pair is not ``known`` yet, in whichever order; it is from then on."""
+    found = []
+    for race in races_of(trace):
+        sides = ((side.task, side.n, side.operation) for side in (race.first, race.second))
+        pair = (race.attempt, frozenset(sides))
+        if pair not in known:
+            known.add(pair)
+            found.append((race, run, depth))
+    return found
+
+
+def _outcome(race: Race, recorded: Run, other: Run, depth: int) -> Steered:
     """What a run in which the first was withheld says of the race."""
+
+    def became(outcome: Outcome, text: str = "") -> Steered:
+        return Steered(race, outcome, text, depth)
+
     if other.violation is not None:
-        return Steered(race, "confirmed", f"{other.violation.invariant}: {other.violation.message}")
+        return became("confirmed", f"{other.violation.invariant}: {other.violation.message}")
     if other.incomplete is not None:
-        return Steered(race, "undecided", other.incomplete)
+        return became("undecided", other.incomplete)
     steps = other.attempts[race.attempt].steps if race.attempt < len(other.attempts) else []
     came = {(step.task, step.n): position for position, step in enumerate(steps)}
     first = came.get((race.first.task, race.first.n))
     second = came.get((race.second.task, race.second.n))
     if second is None or (first is not None and first < second):
-        return Steered(race, "ordered", "the second does not come before the first, however long that waits")
+        return became("ordered", "the second does not come before the first, however long that waits")
     if not _alike(recorded.attempts[race.attempt].steps[race.second.position], steps[second]):
-        return Steered(race, "undecided", f"in its place came {_in_words(steps[second])}; the run passes")
-    return Steered(race, "passes")
+        return became("undecided", f"in its place came {_in_words(steps[second])}; the run passes")
+    return became("passes")
 
 
 def _alike(one: Step, other: Step) -> bool:
@@ -147,6 +177,7 @@ def _result(
     if reason is None and open_:
         reason = f"{open_} of {len(steered)} races are neither confirmed nor refuted"
     words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    further = sum(each.depth > 0 for each in steered)
     return Result(
         verdict="violated" if failure is not None else "incomplete" if reason is not None else "clean",
         schedules=done,
@@ -156,7 +187,8 @@ def _result(
         operations=operations,
         failure=failure,
         digest=failure.trace.digest if failure is not None else recorded.digest,
-        coverage=f"steered: {done:,} schedules, {len(steered)} races of the undisturbed run"
+        coverage=f"steered: {done:,} schedules, {len(steered) - further} races of the undisturbed run"
+        + (f" and {further} of runs with pairs reversed, each pair once" if further else "")
         + (f": {words}" * bool(words)),
         reason=reason,
     )
