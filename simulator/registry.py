@@ -35,7 +35,7 @@ def strategy_class(name: str) -> type[Any]:
             raise UsageError(f"strategy: {name} is no class")
         return found
     if name not in registered:
-        raise UsageError(f"unknown strategy {name!r}; known are {', '.join(names())}, or path/to/file.py:Class")
+        raise UsageError(f"unknown strategy {name!r}; {_hint(name)}")
     try:
         loaded: type[Any] = registered[name].load()
     except Exception as error:
@@ -124,6 +124,17 @@ def module_from_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise UsageError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
     return module
+
+
+def _hint(name: str) -> str:
+    """What may have been meant by a name that is none."""
+    from difflib import get_close_matches
+
+    if name.endswith(".py"):
+        return f"name the class in it, too: {name}:Class"
+    close = get_close_matches(name, names(), 1, cutoff=0.75)
+    did_you_mean = f"did you mean {close[0]}? " if close else ""
+    return f"{did_you_mean}known are {', '.join(names())}, or path/to/file.py:Class"
 
 
 @cache

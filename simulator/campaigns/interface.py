@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from simulator.campaigns import arguments
 from simulator.campaigns.given import Invariants, StrategyLike, reference_of, split, strategy_of
 from simulator.campaigns.result import Result
 from simulator.campaigns.searching.sampling import Progress, sample
@@ -17,7 +18,8 @@ from simulator.faults import Faults
 from simulator.rank import Rank
 from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice
 
-Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]] | StrategyLike
+Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]] | StrategyLike | str
+"""A function of the rank, one for each rank, or a strategy: a class, an instance, or its name."""
 
 
 def experiment_of(
@@ -38,12 +40,16 @@ def experiment_of(
     """
     if isinstance(programs, Experiment):
         return programs
+    for name, value in (("nodes", nodes), ("ranks_per_node", ranks_per_node), ("restarts", restarts)):
+        arguments.whole(name, value)
+    arguments.text("persistence", persistence)
+    arguments.function_or_none("pick", pick)
     names, checks = split(invariants)
     if isinstance(programs, Scenario):
         if names is not None:
             programs = msgspec.structs.replace(programs, invariants=names)
         return Experiment(programs, checks=checks)
-    strategy = strategy_of(programs)
+    strategy = (programs, None) if isinstance(programs, str) else strategy_of(programs)
     if strategy is not None:
         if pick is not None:
             raise UsageError("pick: a strategy has a pick of its own")
@@ -52,7 +58,7 @@ def experiment_of(
             strategy=StrategyChoice(strategy[0]),
             invariants=names,
             filesystem=_chosen(filesystem, persistence),
-            faults=faults or Faults(),
+            faults=arguments.faults_given(faults),
             restarts=restarts,
         )
         return Experiment(scenario, strategy=strategy[1], checks=checks)
@@ -60,14 +66,17 @@ def experiment_of(
         cluster = Cluster(2 if nodes is None else nodes, 1 if ranks_per_node is None else ranks_per_node)
         each = [programs] * max(0, cluster.world_size)
     else:
-        assert isinstance(programs, Iterable), "neither a strategy nor a function"
-        each = list(programs)
+        given: Any = programs
+        each = list(given) if isinstance(given, Iterable) else [given]
+        for program in each:
+            if not callable(program):
+                raise UsageError(f"programs: {program!r} is neither a function of the rank nor a strategy")
         per_node = 1 if ranks_per_node is None else ranks_per_node
         cluster = Cluster(len(each) // max(1, per_node) if nodes is None else nodes, per_node)
     scenario = Scenario(
         cluster=cluster,
         filesystem=_chosen(filesystem, persistence),
-        faults=faults or Faults(),
+        faults=arguments.faults_given(faults),
         restarts=restarts,
         program=reference_of(programs),
         pick=reference_of(pick),
@@ -77,12 +86,11 @@ def experiment_of(
 
 
 def _chosen(filesystem: str | FilesystemChoice, persistence: str | None) -> FilesystemChoice:
-    """A file system by the name of its profile, or with options."""
-    if isinstance(filesystem, str):
-        return FilesystemChoice(filesystem, persistence)
-    return filesystem if persistence is None else msgspec.structs.replace(filesystem, persistence=persistence)
+    choice = arguments.filesystem_given(filesystem)
+    return choice if persistence is None else msgspec.structs.replace(choice, persistence=persistence)
 
 
+@arguments.named_arguments
 def explore(
     programs: Programs | Scenario | Experiment,
     *,
@@ -102,14 +110,18 @@ def explore(
 ) -> Result:
     """Sample schedules of a program (run once a rank) until an invariant is violated or ``schedules`` were run.
 
-    ``programs`` may also be a strategy (a class with ``save`` and ``pick``, or an instance). ``invariants`` are names,
-    which select built-in ones, and functions, which add one's own.
+    ``programs`` may also be a strategy (a class with ``save`` and ``pick``, an instance, or its name). ``invariants``
+    are names, which select built-in ones, and functions, which add one's own.
 
     Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
     when nothing was interleaved or the code is not deterministic.
     """
     from simulator.boundary import installed
 
+    for name, value in (("schedules", schedules), ("seed", seed)):
+        arguments.whole(name, value)
+    arguments.number("seconds", seconds)
+    arguments.text("scheduler", scheduler)
     if schedules < 1:
         raise UsageError(f"schedules: must be at least 1, is {schedules}")
     experiment = experiment_of(

@@ -125,3 +125,60 @@ def test_an_explanation_is_the_same_from_a_search_and_from_a_replay() -> None:
     assert again is not None
     assert isinstance(failure.explanation, Explanation)
     assert again.explanation == failure.explanation
+
+
+def test_a_strategy_is_explored_and_certified_by_its_name() -> None:
+    result = simulator.explore("staged-barrier", schedules=20)
+    assert result.verdict == "clean"
+    assert result.scenario["strategy"]["name"] == "staged-barrier"
+    assert simulator.certify("staged-barrier", max_classes=2).scenario["strategy"] == result.scenario["strategy"]
+    with pytest.raises(UsageError, match="pick: a strategy has a pick of its own"):
+        simulator.explore("staged-barrier", pick=lambda root: None)
+
+
+@pytest.mark.parametrize(
+    ("programs", "said"),
+    [
+        ("staged-barier", r"unknown strategy 'staged-barier'; did you mean staged-barrier\? known are "),
+        ("ours.py", r"unknown strategy 'ours.py'; name the class in it, too: ours.py:Class"),
+        (["staged-barrier", racy], "programs: 'staged-barrier' is neither a function of the rank nor a strategy"),
+        (3, "programs: 3 is neither a function of the rank nor a strategy"),
+    ],
+)
+def test_what_is_no_program_is_told_so_and_found_no_fault_of_it(programs: Any, said: str) -> None:
+    for function in (simulator.explore, simulator.certify):
+        with pytest.raises(UsageError, match=said):
+            function(programs)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"faults": {"kills": 1}}, r"^faults: must be simulator.Faults\(kills=1\), is {'kills': 1}$"),
+        ({"faults": simulator.Faults(kills="1")}, r"^faults.kills: Expected 'int', got 'str'$"),  # type: ignore[arg-type]
+        ({"nodes": 2.5}, r"^nodes: must be a whole number, is 2.5$"),
+        ({"seed": "x"}, r"^seed: must be a whole number, is 'x'$"),
+        ({"seconds": "5m"}, r"^seconds: must be a number, is '5m'$"),
+        ({"filesystem": None}, r"^filesystem: must be the name of a profile"),
+        ({"pick": "newest"}, r"^pick: must be a function, is 'newest'$"),
+        ({"fs": "nfs"}, r"^explore: unknown argument 'fs'; did you mean filesystem=\?$"),
+        ({"kills": 1}, r"^explore: unknown argument 'kills'; did you mean faults=simulator.Faults\(kills=…\)\?$"),
+        ({"schedule": 1}, r"^explore: unknown argument 'schedule'; did you mean schedules=\?$"),
+        ({"colour": 1}, r"^explore: unknown argument 'colour'; it takes programs, nodes, "),
+    ],
+)
+def test_an_argument_that_makes_no_sense_is_named(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        simulator.explore(racy, **arguments)
+
+
+def test_what_cannot_be_replayed_is_told_so() -> None:
+    clean = simulator.explore(racy, schedules=3, invariants=["no-hang"])
+    with pytest.raises(UsageError, match="trace: there is none; the failure of a result that is clean is None"):
+        simulator.replay(clean.failure)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="is <Result clean>, give its failure"):
+        simulator.replay(clean)  # type: ignore[arg-type]
+
+
+def test_the_public_names_are_listed() -> None:
+    assert {"explore", "certify", "Faults", "__doc__"} <= set(dir(simulator))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import msgspec
 
 from simulator import scenario as scenarios, trace as traces
 from simulator.boundary import installed
+from simulator.campaigns.arguments import named_arguments
 from simulator.campaigns.explanation.explaining import Explanation
 from simulator.campaigns.explanation.failure import trace_of
 from simulator.campaigns.given import strategy_of
@@ -35,6 +37,7 @@ from simulator.trace import Trace
 _NEED_PICK = frozenset({"complete", "content", "progress", "keep", "agree"})
 
 
+@named_arguments
 def replay(
     trace: Trace | Failure | Path | str,
     on: str = "model",
@@ -83,10 +86,17 @@ def replay(
 
 
 def recording_of(trace: Trace | Failure | Path | str) -> Trace:
-    """The trace itself, of a failure, or from a file. Raises UsageError for a file that holds none."""
+    """The trace itself, of a failure, or from a file. Raises UsageError for what is or holds none."""
     if isinstance(trace, Trace):
         return trace
-    return trace.trace if isinstance(trace, Failure) else traces.load(Path(trace))
+    if isinstance(trace, Failure):
+        return trace.trace
+    if isinstance(trace, str | os.PathLike):
+        return traces.load(Path(trace))
+    if trace is None:
+        raise UsageError("trace: there is none; the failure of a result that is clean is None")
+    hint = ", give its failure" if isinstance(trace, Result) else ""
+    raise UsageError(f"trace: must be a failure, a trace or the path of one, is {trace!r}{hint}")
 
 
 def experiment_of_trace(
@@ -101,6 +111,8 @@ def experiment_of_trace(
     if remembered is not None and programs is None and pick is None and not invariants:
         assert isinstance(remembered, Experiment)
         return remembered
+    if isinstance(programs, str):
+        raise UsageError(f"programs: the trace names its strategy itself; give a class, or functions, not {programs!r}")
     scenario = scenarios.from_table(trace.scenario, "the trace's scenario")
     strategy = None if programs is None else strategy_of(programs)
     if programs is not None and strategy is None and scenario.strategy is not None:
