@@ -167,6 +167,11 @@ class Objects:
         place = self._place(rank, operation.path, operation.at)
         if place is not None and place[1] in place[0].entries and not self._options.delete:
             raise failure(errno.EPERM)
+        writing = self._unfinished(rank, place)
+        if writing is not None:
+            self._uploads.end(writing)
+            if place is not None and place[1] not in place[0].entries:
+                return None
         given = self._server.perform(rank, operation, now)
         if place is not None and self._options.directories != "marker":
             self._prune(rank, place[0], now)
@@ -177,6 +182,9 @@ class Objects:
         target = self._place(rank, operation.target, operation.target_at)
         if source is None or target is None:
             return self._server.perform(rank, operation, now)
+        writing = self._unfinished(rank, source)
+        if writing is not None:
+            self._complete(rank, writing, now)
         inode = source[0].entries.get(source[1])
         is_directory = inode is not None and inode.entries is not NO_ENTRIES
         how = self._options.rename_directory if is_directory else self._options.rename_file
@@ -270,6 +278,12 @@ class Objects:
         """What the rank's node is writing under a name where there is nothing yet."""
         place = self._place(rank, path, at) if self._uploads.open else None
         if place is None or place[1] in place[0].entries:
+            return None
+        return self._uploads.under(_joined(*place), self._node(rank))
+
+    def _unfinished(self, rank: int, place: tuple[Inode, str] | None) -> Inode | None:
+        """What the rank's node is writing there, where that can be renamed and removed before it is closed."""
+        if place is None or self._options.unfinished != "moves":
             return None
         return self._uploads.under(_joined(*place), self._node(rank))
 

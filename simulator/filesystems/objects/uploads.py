@@ -64,8 +64,11 @@ class Uploads:
         return (description.inode, upload) if upload is not None else None
 
     def under(self, key: str, node: int) -> Inode | None:
-        """What a node is writing under a key."""
-        return next((inode for inode, each in self.open.items() if (each.key, each.node) == (key, node)), None)
+        """What a node is writing under a key, and has not put there yet."""
+        waiting = (
+            inode for inode, each in self.open.items() if (each.key, each.node) == (key, node) and not each.complete
+        )
+        return next(waiting, None)
 
     def is_last(self, rank: int, number: int) -> bool:
         """Whether the descriptor is the only one left of its file."""

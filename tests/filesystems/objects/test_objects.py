@@ -98,6 +98,29 @@ def test_a_sync_completes_an_upload_or_does_nothing() -> None:
     assert not node.exists(1, "f")
 
 
+@pytest.mark.parametrize("profile", ["gcsfuse", "gcsfuse-hns"])
+def test_gcsfuse_puts_a_file_that_is_written_under_its_key_before_it_renames_it(profile: str) -> None:
+    node = store(profile)
+    writing = node.do(0, Open("f.tmp", CREATE))
+    node.do(0, Write(writing, b"data"))
+    assert list(in_parts(node, 0, Rename("f.tmp", "f")))[-1] == ["f"]
+    assert not node.exists(0, "f.tmp")
+    assert node.do(0, Close(writing)) is None
+    assert keys(node) == ["f"]
+    assert node.content(1, "f") == b"data"
+
+
+@pytest.mark.parametrize("profile", ["gcsfuse", "gcsfuse-hns"])
+def test_gcsfuse_never_puts_a_file_that_was_removed_before_it_was_closed(profile: str) -> None:
+    node = store(profile)
+    writing = node.do(0, Open("f", CREATE))
+    assert node.do(0, Unlink("f")) is None
+    assert node.do(0, Unlink("f")) == "ENOENT"
+    assert node.do(0, Write(writing, b"data")) == 4
+    assert node.do(0, Close(writing)) is None
+    assert keys(node) == []
+
+
 def test_nothing_can_be_renamed_overwritten_or_deleted_on_mountpoint_s3_as_it_is_mounted_by_default() -> None:
     node = store("mountpoint-s3")
     node.create(0, "f", b"data")
