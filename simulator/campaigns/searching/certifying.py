@@ -15,6 +15,7 @@ from simulator.campaigns.searching.determinism import undisturbed_run
 from simulator.campaigns.searching.keeping import Keeper
 from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.campaigns.searching.stopping import Stopped, Stopping, stopping_after
+from simulator.campaigns.searching.vacuity import breakdown_of
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, UsageError
 from simulator.exhaustive.answering import check_bounds
@@ -176,7 +177,7 @@ def _run_of(experiment: Experiment, proof: Proof) -> Run:
 
 def _result(search: Search, reason: str | None, failure: Failure | None, undisturbed: Run, seconds: float) -> Result:
     experiment = search.experiment
-    reason = reason or search.reason
+    reason = reason or search.reason or breakdown_of(undisturbed, experiment.scenario)
     if failure is None and reason is None and not search.interleaved and not experiment.scenario.faults.power_losses:
         raise CannotDo(
             "nothing was interleaved: at no point could two ranks go on, so there is nothing to certify "

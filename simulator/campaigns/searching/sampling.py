@@ -11,6 +11,7 @@ from simulator.campaigns.result import Result
 from simulator.campaigns.searching.determinism import check_same, events_of, undisturbed_run
 from simulator.campaigns.searching.drawing import drawn_answers
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
+from simulator.campaigns.searching.vacuity import breakdown_of
 from simulator.engines.fresh_frames import in_fresh_frames
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
@@ -79,6 +80,7 @@ def _sample(
         done += 1
         if progress is not None and not done & 255:
             progress(done, time.perf_counter() - started)
+    incomplete = incomplete or breakdown_of(undisturbed, scenario)
     if run.violation is None and not interleaved and incomplete is None and not scenario.faults.power_losses:
         raise CannotDo(
             "nothing was interleaved: at no point could two ranks go on, so no race was tested "
@@ -98,7 +100,7 @@ def _sample(
         failure=failure,
         digest=failure.trace.digest if failure is not None else digest_of_run(run),
         coverage=f"sampled: {done:,} schedules, {scheduler}" + experiment.faults_in_words(),
-        reason=incomplete,
+        reason=incomplete if failure is None else None,
         lengths=lengths,
     )
 
