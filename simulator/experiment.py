@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,7 @@ class Experiment:
             if len(self.programs) != cluster.world_size:
                 raise UsageError(f"programs: {len(self.programs)} were given for {cluster.world_size} ranks")
             if pick is not None:
+                _check_pick(pick)
                 self.probe = FunctionProbe(pick, nodes=cluster.nodes, world_size=cluster.world_size, root=ROOT)
         else:
             raise UsageError("scenario: it names neither a strategy nor a program")
@@ -184,8 +186,10 @@ class Experiment:
             ended = all(ending.error is None for ending in run.attempts[0].endings.values()) if run.attempts else False
             if learners[0].nothing_to_judge and ended and run.incomplete is None:
                 raise CannotDo(
-                    "pick gave nothing in the undisturbed run, neither when rank.saved(step) had been called on every "
-                    "rank nor at the end, so no checkpoint could be judged"
+                    f"{probe.in_vain}, so no checkpoint could be judged"
+                    if probe.in_vain is not None
+                    else "pick gave nothing in the undisturbed run, neither when rank.saved(step) had been called on "
+                    "every rank nor at the end, so no checkpoint could be judged"
                 )
             probe.content_is_fixed = self._writes_the_same(run)
 
@@ -279,6 +283,15 @@ def costs_of(choice: CostChoice) -> CostModel | None:
             raise UsageError("costs.overrides: there is no costs.profile whose figures they could override")
         return None
     return cost_model(choice.profile, choice.overrides)
+
+
+def _check_pick(pick: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(pick).bind(None)
+    except TypeError as error:
+        raise UsageError(f"pick: it is called with the root, a path, as its only argument: {error}") from error
+    except ValueError:  # Some functions written in C tell no signature.
+        return
 
 
 def _check_names(invariants: Sequence[str] | None, checks: Sequence[Check]) -> None:

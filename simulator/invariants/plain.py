@@ -8,13 +8,14 @@ whole, with the names of its files and what they hold.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from simulator.engines.interface import Step
+from simulator.engines.interface import Ending, Step
 from simulator.filesystems import Filesystem
 from simulator.invariants.restart import Seen
 from simulator.invariants.viewer import glance
@@ -48,6 +49,8 @@ class FunctionProbe:
         self._root = root
         self._learned: dict[str, list[tuple[int | None, Files]]] = {}
         self.content_is_fixed = False
+        self.in_vain: str | None = None
+        """Why there was nothing to learn when ``pick`` was last called for it, where it did not just give None."""
 
     @property
     def has_learned(self) -> bool:
@@ -59,8 +62,7 @@ class FunctionProbe:
         result = glance(filesystem, self._resume, nodes=1, world_size=1, root=self._root, attempt=attempt + 1)
         ending = result.endings.get(0)
         if ending is None or ending.error is not None:
-            error = ending.error if ending is not None else None
-            text = "it waits" if error is None else text_of(error, self._root)
+            text = self._failed(ending)
             return Seen(None, Violation("complete", f"a restart fails in pick: {text}"), result.looked)
         if ending.value is None:
             return Seen(looked=result.looked)
@@ -70,10 +72,20 @@ class FunctionProbe:
     def learn(self, filesystem: Filesystem, attempt: int, step: int | None) -> None:
         """Take what would be picked now as whole: the checkpoint of ``step`` (None: its name may tell)."""
         endings = glance(filesystem, self._resume, nodes=1, world_size=1, root=self._root, attempt=attempt + 1).endings
-        picked = endings[0].value if 0 in endings else None
-        if picked is not None and picked.files is not None:
+        ending = endings.get(0)
+        picked = None if ending is None else ending.value
+        self.in_vain = None
+        if ending is None or ending.error is not None:
+            self.in_vain = f"pick fails in the undisturbed run: {self._failed(ending)}"
+        elif picked is not None and picked.files is None:
+            self.in_vain = f"pick gave {picked.path} in the undisturbed run, which does not exist"
+        elif picked is not None:
             known = step if step is not None else step_of(Path(picked.path))
             self._learned.setdefault(picked.path, []).append((known, picked.files))
+
+    def _failed(self, ending: Ending | None) -> str:
+        error = None if ending is None else ending.error
+        return "it waits" if error is None else text_of(error, self._root)
 
     def _judged(self, picked: Picked) -> tuple[int | None, Violation | None]:
         files = picked.files
@@ -98,6 +110,8 @@ class FunctionProbe:
         picked = self._pick(rank.root)
         if picked is None:
             return None
+        if not isinstance(picked, str | os.PathLike):
+            raise TypeError(f"pick must give a path or None, gave {picked!r}")
         path = rank.root / picked
         relative = str(path.relative_to(rank.root)) if path.is_relative_to(rank.root) else str(path)
         if path.is_file():

@@ -12,7 +12,7 @@ import pytest
 
 import simulator
 from simulator.campaigns.result import Result
-from simulator.errors import CannotDo
+from simulator.errors import CannotDo, UsageError
 from simulator.rank import Rank
 
 
@@ -102,6 +102,27 @@ def test_a_pick_that_never_finds_anything_tests_nothing() -> None:
 
     with pytest.raises(CannotDo, match="pick gave nothing in the undisturbed run"):
         explored(program)
+
+
+@pytest.mark.parametrize(
+    ("pick", "said"),
+    [
+        (lambda root: 1 // 0, "pick fails in the undisturbed run: ZeroDivisionError: "),
+        (lambda root: 3, "pick fails in the undisturbed run: TypeError: pick must give a path or None, gave 3"),
+        (lambda root: "checkpoint-7", "pick gave checkpoint-7 in the undisturbed run, which does not exist"),
+    ],
+)
+def test_a_pick_that_fails_without_any_disturbance_is_told_so(pick: Callable[[Path], Path | None], said: str) -> None:
+    def program(rank: Rank) -> None:
+        (rank.root / f"{rank.index}").touch()
+
+    with pytest.raises(CannotDo, match=said):
+        explored(program, pick)
+
+
+def test_a_pick_that_takes_no_root_is_refused() -> None:
+    with pytest.raises(UsageError, match="pick: it is called with the root, a path, as its only argument: too many"):
+        explored(lambda rank: None, lambda: None)  # type: ignore[arg-type, misc]
 
 
 @pytest.mark.parametrize(
