@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from simulator.campaigns.command.search import search
 from simulator.cli.application import run as ckptrace
 from tests.interposition.kernel import holds
-from tests.interposition.programs import FIXED, program
+from tests.interposition.programs import FIXED, experiment, program
 
 
 def words_of(tmp_path: Path, body: str) -> list[str]:
@@ -34,3 +35,49 @@ def test_a_rank_that_there_is_not_is_refused(tmp_path: Path, capfd: pytest.Captu
     rule = "rename ENOSPC rank=7"
     assert ckptrace(["run", "--watch", str(tmp_path / "out"), "--error", rule, *words_of(tmp_path, FIXED)]) == 2
     refused(capfd.readouterr().err, "faults.errors: there is no rank 7")
+
+
+POLLING = """
+    os.mkdir(os.path.join(root, str(rank)))
+    while rank == 1 and not os.path.exists(os.path.join(root, "never")):
+        time.sleep(0.001)
+"""
+SPINNING = """
+    os.mkdir(os.path.join(root, str(rank)))
+    while rank == 1:
+        pass
+"""
+
+
+@holds
+@pytest.mark.parametrize(
+    ("body", "last"), [(POLLING, "rank 1 is stat never (made"), (SPINNING, "rank 1 is mkdir 1")], ids=["polls", "spins"]
+)
+def test_a_run_that_does_not_end_is_broken_off_and_says_what_its_ranks_did_last(
+    tmp_path: Path, body: str, last: str
+) -> None:
+    with experiment(tmp_path, body, warm=False) as under_test:
+        result = search(under_test, schedules=10, seconds=2.0)
+    assert result.verdict == "incomplete"
+    assert result.seconds < 15
+    assert result.reason is not None
+    assert last in result.reason
+    assert "rank 0" not in result.reason, "which has ended"
+
+
+@holds
+def test_a_later_run_that_is_broken_off_does_not_count_and_is_told(tmp_path: Path) -> None:
+    """The fifth run spins: the undisturbed schedule and the first disturbed one are run twice."""
+    body = """
+    os.mkdir(os.path.join(root, str(rank)))
+    if rank == 1:
+        runs = os.path.join(os.path.dirname(root), "runs")
+        os.makedirs(os.path.join(runs, str(os.getpid())))
+        while len(os.listdir(runs)) > 4:
+            pass
+    """
+    with experiment(tmp_path, body) as under_test:
+        result = search(under_test, schedules=100, seconds=3.0)
+    assert (result.verdict, result.schedules) == ("clean", 2)
+    assert "one more was broken off" in result.coverage
+    assert "the last call of rank 1 is mkdir 1" in result.coverage

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from simulator.campaigns.command.judging import CommandJudge
+from simulator.campaigns.command.unfinished import unfinished_in_words
 from simulator.engines.command.engine import CommandEngine
 from simulator.engines.command.program import command_of
 from simulator.engines.command.starting import Cold, Starter, Warm
@@ -73,8 +74,13 @@ class CommandExperiment:
             self._starter = Warm(self.command, self.place) if self.warm else Cold(self.command, self.place)
         return self._starter
 
-    def run(self, scheduler: Scheduler, plan: Tape | None = None) -> Run:
-        """One run, on an empty directory."""
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the last run was broken off because of its ``until``."""
+        return any(engine.out_of_time for engine in self.engines)
+
+    def run(self, scheduler: Scheduler, plan: Tape | None = None, *, until: float | None = None) -> Run:
+        """One run, on an empty directory; incomplete if it goes on after ``until`` (of ``time.monotonic``)."""
         _empty(self.directory)
         scenario, cluster = self.scenario, self.scenario.cluster
         self.engines = []
@@ -88,6 +94,7 @@ class CommandExperiment:
                 ranks_per_node=cluster.ranks_per_node,
                 late=self.choice.arm == "late" and self.command.is_python,
                 seconds=self.choice.silence,
+                until=until,
             )
             self.engines.append(engine)
             return engine
@@ -105,6 +112,10 @@ class CommandExperiment:
         )
         for record, engine in zip(run.attempts, self.engines, strict=False):
             record.meetings = engine.meetings()
+        if run.incomplete is not None and self.engines:
+            engine = self.engines[-1]
+            said = unfinished_in_words(engine.steps, engine.endings, cluster.world_size)
+            run.incomplete += f": {said}" * bool(said)
         if isinstance(self._starter, Warm) and not self._learned:
             self._learned = bool(self._starter.learn())
         return run

@@ -31,12 +31,16 @@ def search(
 ) -> Result:
     """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
 
+    A run that still goes on when the time is up is broken off: without a verdict if it is the only one, else it does
+    not count.
+
     The first is the undisturbed one. It and the first disturbed one are run twice and compared. CannotDo when a
     program does not do the same again, never comes to the watched directory, or was never interleaved.
     """
     started = time.perf_counter()
+    until = None if seconds is None else time.monotonic() + seconds
     tape = Tape()
-    run = experiment.run(TapeReplay(tape))
+    run = experiment.run(TapeReplay(tape), until=until)
     operations = run.operations
     if run.incomplete is None and run.violation is None:
         check_held(experiment, run)
@@ -44,13 +48,17 @@ def search(
     lengths = rank_lengths(run, experiment.scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, run.attempts[0].steps)
     interleaved, done, guesses = run.interleaved, 1, _guesses(experiment)
-    random = Random()
+    random, broken_off = Random(), ""
     while run.violation is None and run.incomplete is None and done < schedules:
         if seconds is not None and time.perf_counter() - started > seconds:
             break
         random.seed(seed << 40 | done)
         plan = sampled_faults(experiment.scenario, lengths, random)
-        run = experiment.run(factories[done % len(factories)](random), plan)
+        other = experiment.run(factories[done % len(factories)](random), plan, until=until)
+        if experiment.out_of_time:
+            broken_off = f"; one more was broken off, {other.incomplete}"
+            break
+        run = other
         if done == 1 and run.incomplete is None:
             check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
         guesses += _guesses(experiment)
@@ -73,7 +81,8 @@ def search(
         failure=failure,
         digest=failure.trace.digest if failure is not None else trace_of(experiment, run).digest,
         coverage=f"sampled: {done:,} schedules, {scheduler}, system calls held{_faults_in_words(experiment)}"
-        + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else ""),
+        + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else "")
+        + broken_off,
         reason=run.incomplete,
         lengths=lengths,
     )

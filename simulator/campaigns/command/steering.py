@@ -67,7 +67,8 @@ def confirm_races(
     what ``search`` does.
     """
     started = time.perf_counter()
-    run = experiment.run(TapeReplay(Tape()))
+    until = None if seconds is None else time.monotonic() + seconds
+    run = experiment.run(TapeReplay(Tape()), until=until)
     recorded = trace_of(experiment, run)
     done, operations = 1, run.operations
     if run.violation is not None or run.incomplete is not None:
@@ -94,7 +95,7 @@ def confirm_races(
                 (race.second.task, race.second.n),
                 goes_on,
             )
-            other = experiment.run(scheduler)
+            other = experiment.run(scheduler, until=until)
             done += 1
             operations += other.operations
             outcome = _outcome(race, base, other, depth)

@@ -59,6 +59,7 @@ class CommandEngine:
     """Runs one attempt of a job; implements ``engines.interface.Engine``.
 
     Task r is the main thread of rank r, r + k * world size its k-th other thread or child process that came to a call.
+    After ``until`` (of ``time.monotonic``) the attempt is broken off with Stuck, and ``out_of_time`` says so.
     ``guesses`` counts how often everybody seemed to wait and then went on by itself: as long as it is 0, waiting meant
     waiting each time.
     """
@@ -73,12 +74,15 @@ class CommandEngine:
         ranks_per_node: int,
         late: bool,
         seconds: float,
+        until: float | None = None,
     ) -> None:
         self._starter = starter
         self._watch = watch
         self._ranks_per_node = ranks_per_node
         self._late = late
         self._seconds = seconds
+        self._until = until
+        self.out_of_time = False
         self._signatures = signatures()
         self._ranks: list[RankProcess] = []
         self._counts: dict[int, int] = {}
@@ -133,6 +137,7 @@ class CommandEngine:
 
     def grant(self, task: int) -> None:
         """See ``Engine.grant``."""
+        self._check_time()
         rank, thread = self._held[task]
         operation = self.pending[task]
         self._patience.granted()
@@ -259,10 +264,16 @@ class CommandEngine:
                 self.guesses += 1
                 pause = _FIRST_LOOK
             before = asleep
+            self._check_time()
             if time.monotonic() > deadline:
                 raise Stuck(f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s")
             self._hear(pause)
             pause = min(2 * pause, _LONGEST_LOOK)
+
+    def _check_time(self) -> None:
+        if self._until is not None and time.monotonic() > self._until:
+            self.out_of_time = True
+            raise Stuck("wall time: the time was up before the ranks had ended")
 
     def _admit(self) -> None:
         """Let those of slow ranks that have waited for long enough be chosen."""
