@@ -20,6 +20,8 @@ IN_THE_PROGRAM = {"ckptrace_arming", "ckptrace_meetings"}
 """Files of this package that are imported by their bare names inside the program under test."""
 ELSEWHERE = {"train.py", "train_layout.py"}
 """Run by the tests of released libraries, in an environment of theirs."""
+WITH_FUSE = {"passing_on.py"}
+"""Run where FUSE and its binding are; the tests are skipped elsewhere, with the reason."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_every_import_of_the_package_is_a_declared_dependency(sources: list[Path
 def test_every_import_of_the_tests_is_declared(test_sources: list[Path], project: dict[str, Any]) -> None:
     declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     own = {"simulator", "strategies", "tests", "ckptrace_pytest"}
-    here = [path for path in test_sources if path.name not in ELSEWHERE]
+    here = [path for path in test_sources if path.name not in ELSEWHERE | WITH_FUSE]
     assert foreign(here, modules_of(declared) | own) == set()
 
 

@@ -53,8 +53,9 @@ def test_a_remedy_is_certified_without_a_bound_and_crash_points_included(name: s
 
 
 @pytest.mark.parametrize("name", REMEDIES)
-def test_a_remedy_is_certified_on_two_ranks_a_node_within_a_bound(name: str) -> None:
-    result = certified(name, ranks_per_node=2, preemptions=1)
+@pytest.mark.parametrize("steps", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_remedy_is_certified_on_two_ranks_a_node_within_a_bound(name: str, steps: int) -> None:
+    result = certified(name, ranks_per_node=2, steps=steps, preemptions=1)
     assert result.verdict == "certified"
     assert "bound of 1 preemption," in result.coverage
 

@@ -80,7 +80,7 @@ def act(rank: Rank, kind: str, *arguments: Any) -> Any:
 programs = (st.lists(scripts, min_size=2, max_size=3), st.integers(0, 1 << 16), st.booleans())
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(*programs)
 def test_random_programs(scripts: list[list[tuple[Any, ...]]], seed: int, kill: bool) -> None:
     assert_all_engines_agree(scripts, seed, kill)
@@ -124,8 +124,18 @@ class Lenient:
 
 @pytest.mark.parametrize("name", registry.names())
 def test_strategies(name: str) -> None:
+    assert_a_strategy_is_the_same_everywhere(name, Cluster(2, 1), seeds=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", registry.names())
+def test_strategies_with_several_ranks_a_node(name: str) -> None:
+    assert_a_strategy_is_the_same_everywhere(name, Cluster(2, 2), seeds=6)
+
+
+def assert_a_strategy_is_the_same_everywhere(name: str, cluster: Cluster, seeds: int) -> None:
     scenario = Scenario(
-        cluster=Cluster(2, 2),
+        cluster=cluster,
         strategy=StrategyChoice(name),
         workload=Workload(steps=2, keep=1, best=1, form="torch" if name == "staged-barrier" else "bytes"),
         faults=Faults(kills=1),
@@ -141,9 +151,9 @@ def test_strategies(name: str) -> None:
         disk_runs(experiment, IN_MEMORY) as memory,
         disk_runs(experiment, ON_DISK) as disk,
     ):
-        for seed in range(2):
+        for seed in range(seeds):
             random = Random(seed)
-            plan = sampled_faults(scenario, [10] * 4, random) if seed else None
+            plan = sampled_faults(scenario, [10] * cluster.world_size, random) if seed else None
             first = experiment.run(RandomWalk(random, stay=0.7), plan, judge_by=lambda _: Lenient())
             expected = seen(first)
 
@@ -163,7 +173,7 @@ def _with_processes(experiment: Experiment, template: Any, tape: Tape) -> Run:
         TapeReplay(tape),
         judge=Lenient(),
         plan=tape,
-        ranks_per_node=2,
+        ranks_per_node=experiment.scenario.cluster.ranks_per_node,
         restarts=1,
     )
 
