@@ -14,6 +14,7 @@ from simulator.errors import UsageError
 if TYPE_CHECKING:
     from simulator.campaigns.command.experiment import CommandExperiment
     from simulator.campaigns.command.steering import Steering
+    from simulator.run import Run
 
 _DEFAULT_SCHEDULES = 20
 _DEFAULT_STEERED = 200
@@ -169,9 +170,9 @@ def run(
     check_file(None if record is None else str(record))
     with CommandExperiment(scenario) as experiment:
         if dry:
-            return _show_what_is_held(experiment)
+            return _show_what_is_held(experiment, seconds)
         if record is not None:
-            return _record(experiment, record)
+            return _record(experiment, record, seconds)
         with watched(sys.stderr, None if most == _NO_LIMIT else most, seconds) as progress:
             if confirm_races:
                 from simulator.campaigns.command.steering import confirm_races as steer
@@ -199,21 +200,42 @@ def _conclude_races(steering: Steering, out: Path, json: str | None) -> int:
     return conclude(steering.result, out, json, confirm=False, more={"races": tables})
 
 
-def _record(experiment: CommandExperiment, file: Path) -> int:
+def _record(experiment: CommandExperiment, file: Path, seconds: float | None) -> int:
     """One undisturbed run, and its trace in a file."""
     from simulator.campaigns.command.record import trace_of
     from simulator.reports.terminal import console_for
-    from simulator.schedulers.replay import TapeReplay
-    from simulator.tape import Tape
     from simulator.trace import save
 
-    run = experiment.run(TapeReplay(Tape()))
+    run = _undisturbed(experiment, seconds)
     save(trace_of(experiment, run), file)
+    code = _tell(experiment, run)
+    console_for().print(f"{run.operations:,} operations; trace   {file}", soft_wrap=True)
+    return code
+
+
+def _undisturbed(experiment: CommandExperiment, seconds: float | None) -> Run:
+    import time
+
+    from simulator.schedulers.replay import TapeReplay
+    from simulator.tape import Tape
+
+    return experiment.run(TapeReplay(Tape()), until=None if seconds is None else time.monotonic() + seconds)
+
+
+def _tell(experiment: CommandExperiment, run: Run) -> int:
+    """Say how an undisturbed run ended, where it did not pass; gives the exit code."""
+    from simulator.campaigns.command.search import nothing_held
+    from simulator.reports.terminal import console_for
+
     console = console_for()
     if run.violation is not None:
-        console.print(f"undisturbed, it violates {run.violation.invariant}: {run.violation.message}", soft_wrap=True)
-    console.print(f"{run.operations:,} operations; trace   {file}", soft_wrap=True)
-    return _CANNOT_DO if run.incomplete is not None or not run.operations else 0
+        said = f"undisturbed, it violates {run.violation.invariant}: {run.violation.message}"
+        console.print(said, soft_wrap=True, highlight=False, markup=False)
+    reason = run.incomplete or nothing_held(experiment, run)
+    if reason is None:
+        return 0
+    console.print(f"incomplete: {reason}", soft_wrap=True, highlight=False, markup=False)
+    return _CANNOT_DO
 
 
 def _judged(text: str | None) -> tuple[str, ...] | None:
@@ -226,16 +248,14 @@ def _judged(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
-def _show_what_is_held(experiment: CommandExperiment) -> int:
+def _show_what_is_held(experiment: CommandExperiment, seconds: float | None) -> int:
     """One undisturbed run: what each rank was held at, what was dismissed, and since when."""
     from collections import Counter
 
     from simulator.operations import paths_of
     from simulator.reports.terminal import console_for
-    from simulator.schedulers.replay import TapeReplay
-    from simulator.tape import Tape
 
-    run = experiment.run(TapeReplay(Tape()))
+    run = _undisturbed(experiment, seconds)
     console = console_for()
     for attempt, engine in zip(run.attempts, experiment.engines, strict=True):
         for rank in range(engine.world_size):
@@ -249,6 +269,4 @@ def _show_what_is_held(experiment: CommandExperiment) -> int:
             for text, count in kinds.items():
                 console.print(f"  {count:5,}  {text}", soft_wrap=True)
         console.print(f"{engine.dismissed:,} calls about other things were let go at once")
-    if run.violation is not None:
-        console.print(f"undisturbed, it violates {run.violation.invariant}: {run.violation.message}", soft_wrap=True)
-    return _CANNOT_DO if run.incomplete is not None or not run.operations else 0
+    return _tell(experiment, run)

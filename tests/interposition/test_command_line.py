@@ -81,3 +81,14 @@ def test_a_later_run_that_is_broken_off_does_not_count_and_is_told(tmp_path: Pat
     assert (result.verdict, result.schedules) == ("clean", 2)
     assert "one more was broken off" in result.coverage
     assert "the last call of rank 1 is mkdir 1" in result.coverage
+
+
+@holds
+def test_a_look_at_what_is_held_says_why_it_is_no_success(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["run", "--watch", str(tmp_path / "out"), "--dry"]
+    assert ckptrace([*options, "--", "true"]) == 3
+    assert "incomplete: no rank made a call about" in capfd.readouterr().out
+    assert ckptrace([*options, "--for", "2s", *words_of(tmp_path, SPINNING)]) == 3
+    said = capfd.readouterr().out
+    assert "incomplete: wall time:" in said
+    assert "the last call of rank 1 is mkdir 1" in said

@@ -90,14 +90,21 @@ def search(
 
 def check_held(experiment: CommandExperiment, run: Run) -> None:
     """Raise CannotDo, saying what to do, where an undisturbed run made no call that was held."""
+    reason = nothing_held(experiment, run)
+    if reason is not None:
+        raise CannotDo(reason)
+
+
+def nothing_held(experiment: CommandExperiment, run: Run) -> str | None:
+    """Why an undisturbed run made no call that was held, and what to do; None where it made one."""
     if run.operations:
-        return
+        return None
     if any(experiment.directory.iterdir()):
-        raise CannotDo(
+        return (
             f"{experiment.choice.watch} was written to before any call was held, by native code that Python hears "
             "nothing of: use --arm start"
         )
-    raise CannotDo(
+    return (
         f"no rank made a call about {experiment.choice.watch}: nothing was tested. Is it the directory that the "
         "program saves to? A relative path is taken from the directory that ckptrace was started in"
     )
