@@ -165,7 +165,7 @@ def differences(recorded: dict[str, str]) -> list[str]:
 
 def save(trace: Trace, path: Path) -> None:
     """Write a trace file so that it is whole or absent. Raises UsageError when the place is not writable."""
-    data = msgspec.json.format(msgspec.json.encode(_escaped(msgspec.to_builtins(trace, str_keys=True))), indent=1)
+    data = msgspec.json.format(msgspec.json.encode(escaped(msgspec.to_builtins(trace, str_keys=True))), indent=1)
     write_whole(path, data)
 
 
@@ -197,12 +197,12 @@ def load(path: Path) -> Trace:
     return trace
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     r"""Names that are not UTF-8 come as lone surrogates, which JSON cannot hold: written as ``\\udcXX`` text."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, list | tuple):
-        return [_escaped(item) for item in value]
+        return [escaped(item) for item in value]
     if isinstance(value, dict):
-        return {_escaped(key): _escaped(item) for key, item in value.items()}
+        return {escaped(key): escaped(item) for key, item in value.items()}
     return value

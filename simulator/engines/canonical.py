@@ -14,7 +14,7 @@ from typing import Any
 from simulator.engines.interface import Step
 from simulator.filesystems import FIRST_DESCRIPTOR, Attributes
 from simulator.operations import Open, Operation, Read, Readdir, Rename, Stat, Statvfs, Utime, summarise
-from simulator.trace import Event
+from simulator.trace import Event, escaped
 
 _TIMES = Utime.__struct_fields__.index("times")
 
@@ -58,12 +58,12 @@ def _result(operation: Operation, value: Any) -> Any:
     if isinstance(operation, Stat):
         return _attributes(value)
     if isinstance(operation, Readdir):
-        return [[name, kind] for name, kind, _ in value]
+        return [[escaped(name), kind] for name, kind, _ in value]
     if isinstance(operation, Read):
         return f"{len(value)} bytes"
     if isinstance(operation, Statvfs):
         return None
-    return value if isinstance(value, bool | int | str) else None
+    return escaped(value) if isinstance(value, bool | int | str) else None
 
 
 def _attributes(value: Attributes) -> list[int | str | None]:
