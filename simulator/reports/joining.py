@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from simulator.narration import Phrase
 from simulator.reports.timeline import Operation, Row
-from simulator.reports.wording import Phrase
 
 _INSIDE = frozenset({"read", "write", "close", "fsync", "fdatasync", "stat", "lstat", "truncate", "chmod"})
 """What may follow an open on the same path and belong to it."""

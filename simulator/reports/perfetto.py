@@ -15,9 +15,9 @@ import msgspec
 
 from simulator.campaigns.replay.reenacting import Reenacted
 from simulator.happens_before import is_scheduled
+from simulator.narration import Narrator
 from simulator.reports.reason import reason_of
 from simulator.reports.timeline import node_of, ranks_of
-from simulator.reports.wording import Narrator
 from simulator.trace import AttemptTrace, Trace
 
 _STEP = 1_000.0

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from simulator.narration import source_line
 from simulator.reports.timeline import Marks, Operation, Row, at_an_instant, rows_of
-from simulator.reports.wording import source_line
 from simulator.trace import Trace
 
 MEANING: Mapping[str, str] = {

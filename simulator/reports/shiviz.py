@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from simulator.campaigns.replay.reenacting import Reenacted
-from simulator.reports.wording import Narrator, source_line
+from simulator.narration import Narrator, source_line
 from simulator.trace import Trace
 
 PARSER = r"(?<host>\S*) (?<clock>{.*})\n(?<event>.*)"

@@ -13,14 +13,15 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from simulator.campaigns.replay.divergence import SAME_STEPS
 from simulator.campaigns.result import Result
+from simulator.narration import source_line
 from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.joining import joined
 from simulator.reports.lanes import ASCII, UNICODE, Glyphs, Lanes, ranks_said, shown_ranks
 from simulator.reports.printed import printed_by
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, node_of, ranks_of, rows_of
-from simulator.reports.wording import source_line
 from simulator.trace import Trace
 
 _STYLES = {"lane": "bright_black", "rank": "bold", "switch": "bold cyan", "rule": "bright_black", "bad": "bold red"}
@@ -66,7 +67,7 @@ def print_replay(console: Console, recorded: Trace, result: Result) -> None:
     if trace is not None:
         console.print(_violated(reason_of(trace)))
     else:
-        console.print(Text.assemble((result.verdict, "bold yellow")))
+        console.print(Text.assemble((result.verdict, "bold yellow"), _left(result)))
     if same:
         said = f"the recorded failure, the recorded schedule (digest {recorded.digest})"
     else:
@@ -77,6 +78,15 @@ def print_replay(console: Console, recorded: Trace, result: Result) -> None:
         reason = reason_of(trace)
         _print_reason(console, reason)
         print_lanes(console, trace, reason)
+
+
+def _left(result: Result) -> str:
+    """What a replay without a violation has to say before anything else."""
+    if result.verdict != "clean" or result.reason is None:
+        return ""
+    if result.reason.startswith(SAME_STEPS):
+        return "  on the recorded schedule"
+    return "  but the run left the recorded schedule: the code, or what it runs on, has changed"
 
 
 def print_trace(console: Console, trace: Trace, *, most: int = MOST_ROWS) -> None:
@@ -102,7 +112,8 @@ def _spent(result: Result) -> str:
     if figures is not None:
         rates = f"{figures['classes_per_second']:,.0f} classes/s, {figures['states_per_second']:,.0f} states/s"
         return f"{result.seconds:.1f} s, {rates}, digest {figures['digest']}"
-    rate = f"{result.schedules / result.seconds:,.0f} schedules/s, " if result.seconds > 0 else ""
+    a_second = round(result.schedules / result.seconds) if result.seconds > 0 else 0
+    rate = f"{a_second:,} schedule{'' if a_second == 1 else 's'}/s, " if result.seconds > 0 else ""
     return f"{result.seconds:.1f} s, {rate}seed {result.seed}"
 
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from simulator.reports.wording import Narrator, Phrase, collective_name
+from simulator.narration import Narrator, Phrase, collective_name
 from simulator.trace import AttemptTrace, Event, Trace
 
 Switch: TypeAlias = Literal["", "forced", "chosen"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -170,19 +171,38 @@ def test_changed_code_gets_the_same_disturbance_and_is_said_to_differ() -> None:
     assert result.verdict == "clean"
     assert result.failure is None
     assert result.reason is not None
-    assert "the recording has rank" in result.reason
+    assert re.search(r"the recording has rank \d stat tmp-1 .*this run ", result.reason) is not None
+
+
+def test_steps_that_differ_in_numbers_only_are_told_with_these() -> None:
+    def writer(size: int) -> Any:
+        def write(rank: Rank) -> None:
+            staging = rank.root / "a"
+            os.makedirs(staging, mode=size, exist_ok=True)
+            rank.barrier()
+            if staging.exists():
+                os.rename(staging, rank.root / "b")
+
+        return write
+
+    failure = simulator.explore(writer(0o777), schedules=200).failure
+    assert failure is not None
+    reason = simulator.replay(failure.trace, programs=writer(0o700)).reason
+    assert reason == "step 1: the recording has rank 0 mkdir('a', 493, None), this run has rank 0 mkdir('a', 448, None)"
 
 
 def test_strictly_the_first_step_that_differs_is_named() -> None:
     failure = simulator.explore(closure(), schedules=200).failure
     assert failure is not None
-    with pytest.raises(Divergence, match=r"^step \d+: the recording has rank 1 stat\(.*, which cannot come next"):
+    with pytest.raises(Divergence, match=r"^step \d+: the recording has rank 1 stat tmp-1.*, which cannot come next"):
         simulator.replay(failure.trace, programs=fixed, strict=True)
 
     def other(rank: Rank) -> None:
         closure()(rank) if rank.index else os.listdir(rank.root)
 
-    with pytest.raises(Divergence, match=r"^step \d+: the recording has rank 0 stat\(.*, this run has rank 0 readdir"):
+    with pytest.raises(
+        Divergence, match=r"^step \d+: the recording has rank 0 stat \. -> directory, this run has rank 0 readdir \."
+    ):
         simulator.replay(failure.trace, programs=other, strict=True)
     assert Divergence.exit_code == 3
 

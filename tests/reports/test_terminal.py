@@ -126,6 +126,23 @@ def test_a_replay_says_whether_it_is_the_recorded_failure() -> None:
         assert said in " ".join(file.getvalue().split())
 
 
+def test_a_replay_that_passes_says_first_whether_it_was_the_recorded_run() -> None:
+    for reason, head in (
+        (None, "clean"),
+        ("step 3: the recording has rank 0 rmdir a, this run ends here", "clean  but the run left the recorded"),
+        ("all steps are the same, but the recording has no-error: x", "clean  on the recorded schedule"),
+    ):
+        file = io.StringIO()
+        print_replay(console_for(file, width=100), second_rename_fails(), result_of(None, reason=reason))
+        assert file.getvalue().splitlines()[0].startswith(head)
+
+
+def test_one_schedule_is_one_schedule() -> None:
+    file = io.StringIO()
+    print_result(console_for(file, width=100), msgspec.structs.replace(result_of(None), schedules=1, seconds=1.0))
+    assert "1 schedule/s" in file.getvalue()
+
+
 def test_another_run_is_said_to_pass_only_what_was_judged() -> None:
     trace = second_rename_fails()
     assert trace.explanation is not None

@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import given, strategies as st
 
-from simulator.reports.wording import Narrator, Phrase, shortened
+from simulator.narration import Narrator, Phrase, shortened
 from simulator.trace import Event
 
 

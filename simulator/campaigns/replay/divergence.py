@@ -8,8 +8,12 @@ from simulator.engines.canonical import event_of
 from simulator.engines.interface import Engine
 from simulator.errors import Divergence
 from simulator.invariants import Violation
+from simulator.narration import Narrator
 from simulator.run import Judge, Run
 from simulator.trace import Event, Trace
+
+SAME_STEPS = "all steps are the same"
+"""How a difference begins that is none of the schedule."""
 
 
 class Comparer:
@@ -80,7 +84,7 @@ class Comparer:
             before = "no violation" if verdict is None else f"{verdict.invariant}: {verdict.message}"
             now = "no violation" if run.violation is None else f"{run.violation.invariant}: {run.violation.message}"
             if (verdict.signature if verdict else None) != (run.violation.signature if run.violation else None):
-                self._differ(f"all steps are the same, but {self._recorded} has {before}; {self._running} has {now}")
+                self._differ(f"{SAME_STEPS}, but {self._recorded} has {before}; {self._running} has {now}")
 
     def unreachable(self) -> str:
         """Where the recorded order cannot be followed any further, in words."""
@@ -93,16 +97,25 @@ class Comparer:
         while self.difference is None and self._position < len(steps):
             event = event_of(steps[self._position])
             if self._position >= len(self._events):
-                self._differ(f"{self._recorded} {self._next()}, {self._running} goes on: {described(event)}")
+                said = _said(event, self._events)
+                self._differ(f"{self._recorded} {self._next()}, {self._running} goes on: {said}")
             elif not event.same_as(self._events[self._position]):
-                self._differ(f"{self._recorded} {self._next()}, {self._running} has {described(event)}")
+                self._differ(self._unlike(event))
             else:
                 self._position += 1
+
+    def _unlike(self, event: Event) -> str:
+        """The recording's step and this one, with all there is where the words are the same."""
+        recorded, before = self._events[self._position], self._events[: self._position]
+        then, now = _said(recorded, before), _said(event, before)
+        if then == now:
+            then, now = _exactly(recorded), _exactly(event)
+        return f"{self._recorded} has {then}, {self._running} has {now}"
 
     def _next(self) -> str:
         """What the recording has at the present position."""
         if self._position < len(self._events):
-            return f"has {described(self._events[self._position])}"
+            return f"has {_said(self._events[self._position], self._events[: self._position])}"
         if self._attempt + 1 < len(self._trace.attempts):
             return "starts the job again"
         verdict = self._trace.verdict
@@ -118,9 +131,20 @@ class Comparer:
         return f"{attempt}step {self._position}: {text}"
 
 
-def described(event: Event) -> str:
-    """A step in words."""
+def _said(event: Event, before: Sequence[Event]) -> str:
+    """A step in words, ``before`` being those of its attempt that went before it."""
+    narrator = Narrator()
+    for each in before:
+        narrator.tell(each)
+    return f"{_actor(event)} {narrator.tell(event)}"
+
+
+def _exactly(event: Event) -> str:
+    """A step with all that is compared of it."""
     arguments = ", ".join(repr(argument) for argument in event.arguments)
     outcome = f" failing with {event.error}" if event.error else "" if event.result is None else f" -> {event.result!r}"
-    task = "" if event.task == event.rank else f" (task {event.task})"
-    return f"rank {event.rank}{task} {event.kind}({arguments}){outcome}"
+    return f"{_actor(event)} {event.kind}({arguments}){outcome}"
+
+
+def _actor(event: Event) -> str:
+    return f"rank {event.rank}" + ("" if event.task == event.rank else f" (task {event.task})")

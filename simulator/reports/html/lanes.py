@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from simulator.narration import Phrase, source_line
 from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.html.markup import Content, Markup, element
 from simulator.reports.joining import joined
 from simulator.reports.lanes import ranks_said, shown_ranks
 from simulator.reports.reason import Reason
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike, node_of, ranks_of, rows_of
-from simulator.reports.wording import Phrase, source_line
 from simulator.trace import Trace
 
 MOST_ROWS = 60

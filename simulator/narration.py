@@ -30,6 +30,13 @@ class Phrase(msgspec.Struct, frozen=True):
     refused: bool = False
     """Whether it failed."""
 
+    def __str__(self) -> str:
+        """In running text: ``open checkpoint-1/DONE create failing with EEXIST``."""
+        said = " ".join(part for part in (self.call, " → ".join(self.paths), self.detail) if part)
+        if not self.outcome:
+            return said
+        return f"{said} failing with {self.outcome}" if self.refused else f"{said} -> {self.outcome}"
+
     def line(self, width: int | None = None) -> str:
         """The operation without its outcome. To fit ``width`` columns, the detail gives way first, then paths."""
         paths = self.paths
