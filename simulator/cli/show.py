@@ -31,7 +31,8 @@ def show(
 ) -> int:
     """Show a recorded run: verdict, reason, one lane per rank; or as a page, or for another viewer.
 
-    What operations conflict is found by running the recording again, so these viewers need the code under test.
+    What operations conflict is found by running the recording again, so these viewers need the code under test;
+    a recording of ckptrace run is enough by itself.
     """
     from simulator.cli.exports import export
     from simulator.cli.output import check_file, write_json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from textwrap import dedent
 
@@ -193,3 +194,23 @@ def test_races_are_tried_without_faults(tmp_path: Path, capsys: pytest.CaptureFi
     words = ["--watch", str(tmp_path / "out"), "--confirm-races", "--kills", "1", "--", "python", "program.py"]
     assert ckptrace(["run", *words]) == 2
     assert "--confirm-races" in capsys.readouterr().err
+
+
+@holds
+def test_a_recording_of_a_program_is_shown_in_other_viewers(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    body = """
+    os.mkdir(os.path.join(root, str(rank)))
+    os.path.exists(os.path.join(root, "0"))
+    """
+    file, log, chart = (tmp_path / name for name in ("trace.json", "log", "chart.json"))
+    with experiment(tmp_path, body) as under_test:
+        save(recorded(under_test), file)
+    (tmp_path / "program.py").unlink()
+    assert ckptrace(["show", str(file), "--shiviz", str(log), "--perfetto", str(chart)]) == 0
+    assert capfd.readouterr().err == ""
+    clocks = [line.split(" ", 1) for line in log.read_text().splitlines() if line.startswith("rank")]
+    for host in ("rank0", "rank1"):
+        assert [json.loads(clock)[host] for name, clock in clocks if name == host] == [1, 2]
+    assert json.loads(clocks[-1][1]) == {"rank0": 1, "rank1": 2}, "rank 1 has seen what rank 0 made, and no more"
+    kinds = {event.get("cat") for event in json.loads(chart.read_text())["traceEvents"]}
+    assert "conflict" in kinds

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import msgspec
 
-from simulator.campaigns.command.retracing import retraced
 from simulator.campaigns.explanation.recording import in_words, keys_of
 from simulator.campaigns.replay.reenacting import reenact
 from simulator.happens_before import HappensBefore, conflicting, is_scheduled
@@ -56,11 +55,7 @@ def races_of(trace: Trace) -> list[Race]:
     A trace of an unmodified program is carried out on the model; any other needs the code under test, which is run
     again. Raises what ``reenact`` does.
     """
-    if trace.scenario.get("command") is not None:
-        orders = retraced(trace)
-    else:
-        orders = [attempt.order for attempt in reenact(trace)]
-    return [race for attempt, order in enumerate(orders) for race in _races(attempt, order)]
+    return [race for attempt, again in enumerate(reenact(trace)) for race in _races(attempt, again.order)]
 
 
 def _races(attempt: int, order: HappensBefore) -> list[Race]:
