@@ -182,7 +182,8 @@ class Narrator:
         return Phrase("statvfs", (self._target(event, target),))
 
     def _sleep(self, event: Event, seconds: float) -> Phrase:
-        return Phrase("sleep", (), f"{seconds:g} s")
+        # Of a sleep until a moment no duration is known.
+        return Phrase("sleep", (), f"{seconds:g} s" if seconds else "")
 
     def _collective(
         self, event: Event, name: str, group: Any, group_id: int = 0, value: Any = None, source: int = 0

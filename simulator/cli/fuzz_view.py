@@ -15,6 +15,7 @@ from rich.text import Text
 
 from simulator.campaigns.fuzzing.campaign import Campaign
 from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
+from simulator.reports.setting import per_second
 
 _EVERY = 10.0
 """Seconds between two lines of a log that say how it goes."""
@@ -102,13 +103,14 @@ class View:
         spent, schedules = campaign.limits.spent, campaign.schedules
         pairs = sum(len(standing.guide.covered) for standing in campaign.standings)
         failures = sum(len(standing.standing_failures) for standing in campaign.standings)
-        rate = f"{schedules / spent:,.0f} schedules/s, " if spent > 0 else ""
+        rate = f"{per_second(schedules, spent)}, " if spent > 0 else ""
         left = campaign.limits.left
         ends = "" if left is None else f", {_time(left)} left"
         if campaign.limits.interrupted:
             ends = ", ending: what is under way is waited for"
         return (
-            f"{_time(spent)}, {schedules:,} schedules, {rate}{pairs:,} ordered pairs of conflicting operations, "
+            f"{_time(spent)}, {_counted(schedules, 'schedule')}, {rate}"
+            f"{pairs:,} ordered pairs of conflicting operations, "
             f"{_counted(failures, 'failure')}{ends}"
         )
 

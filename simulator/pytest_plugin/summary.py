@@ -40,7 +40,7 @@ def summary_of(told: Sequence[Mapping[str, Any]], shared: int) -> str:
     seconds = sum(each["ckptrace_seconds"] for each in told)
     parts = [
         counted(len(told), "test"),
-        f"{counted(schedules, 'schedule')} in {seconds:.1f} s ({_rate(schedules, seconds):,} schedules/s)",
+        f"{counted(schedules, 'schedule')} in {seconds:.1f} s ({counted(_rate(schedules, seconds), 'schedule')}/s)",
     ]
     certified = [each for each in told if each["ckptrace_verdict"] == "certified"]
     if certified:

@@ -9,6 +9,7 @@ from simulator.campaigns.fuzzing.outcome import FuzzedFailure, FuzzedScenario, F
 from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
 from simulator.reports.result_object import result_object
+from simulator.reports.setting import counted
 from simulator.trace import load
 
 
@@ -54,7 +55,8 @@ def coverage(result: FuzzResult) -> str:
     if count == 1:
         return result.scenarios[0].result.coverage
     pairs = sum(each.pairs for each in result.scenarios)
-    return f"fuzzed: {count:,} scenarios, {schedules:,} schedules, {pairs:,} ordered pairs of conflicting operations"
+    ran = f"{count:,} scenarios, {counted(schedules, 'schedule')}"
+    return f"fuzzed: {ran}, {pairs:,} ordered pairs of conflicting operations"
 
 
 def _scenario(fuzzed: FuzzedScenario) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from simulator.campaigns.fuzzing.outcome import FuzzedFailure, FuzzedScenario, FuzzResult
 from simulator.reports.fuzz_object import coverage
 from simulator.reports.reason import reason_of
+from simulator.reports.setting import per_second
 from simulator.trace import load
 
 _COLOURS = {"violated": "bold red", "incomplete": "bold yellow", "clean": "bold green"}
@@ -18,7 +19,7 @@ _COLOURS = {"violated": "bold red", "incomplete": "bold yellow", "clean": "bold 
 def print_fuzzed(console: Console, result: FuzzResult) -> None:
     """The verdict over all, each scenario's, and the failures."""
     schedules = sum(each.result.schedules for each in result.scenarios)
-    rate = f"{schedules / result.seconds:,.0f} schedules/s, " if result.seconds > 0 else ""
+    rate = f"{per_second(schedules, result.seconds)}, " if result.seconds > 0 else ""
     spent = f"{result.seconds:.1f} s, {rate}seed {result.seed}; {result.ended}"
     console.print(
         Text.assemble((result.verdict, _COLOURS[result.verdict]), f"  {coverage(result)}  ({spent})"), overflow="fold"

@@ -34,7 +34,7 @@ def setting(scenario: Mapping[str, Any]) -> str:
     """``2 nodes with 4 ranks each, shared file system, 2 steps, keep 1, one rank kill, 1 restart``."""
     cluster = scenario.get("cluster") or {}
     nodes, each = int(cluster.get("nodes", 1)), int(cluster.get("ranks_per_node", 1))
-    parts = [f"{_counted(nodes, 'node')} with {_counted(each, 'rank')}" + (" each" if nodes > 1 else "")]
+    parts = [f"{counted(nodes, 'node')} with {counted(each, 'rank')}" + (" each" if nodes > 1 else "")]
     profile = (scenario.get("filesystem") or {}).get("profile")
     if profile:
         parts.append(f"file system {profile}")
@@ -42,10 +42,15 @@ def setting(scenario: Mapping[str, Any]) -> str:
     faults = scenario.get("faults") or {}
     for field, noun in (("kills", "rank kill"), ("node_kills", "node kill"), ("power_losses", "power loss")):
         if faults.get(field):
-            parts.append(_counted(int(faults[field]), noun))
+            parts.append(counted(int(faults[field]), noun))
     if scenario.get("restarts"):
-        parts.append(_counted(int(scenario["restarts"]), "restart"))
+        parts.append(counted(int(scenario["restarts"]), "restart"))
     return ", ".join(parts)
+
+
+def per_second(schedules: int, seconds: float) -> str:
+    """``1,234 schedules/s``."""
+    return f"{counted(round(schedules / seconds), 'schedule')}/s"
 
 
 def _workload(scenario: Mapping[str, Any]) -> list[str]:
@@ -57,12 +62,13 @@ def _workload(scenario: Mapping[str, Any]) -> list[str]:
         parts.append(f"layout {workload['layout']}")
     if workload.get("steps"):
         every = int(workload.get("save_every", 1))
-        parts.append(_counted(int(workload["steps"]), "step") + (f", a save every {every}" if every > 1 else ""))
+        parts.append(counted(int(workload["steps"]), "step") + (f", a save every {every}" if every > 1 else ""))
     if workload.get("keep") is not None:
         parts.append(f"keep {workload['keep']}")
     return parts
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """``1 schedule``, ``2,000 schedules``."""
     plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "es" if noun.endswith("s") else noun + "s"
-    return f"{count} {noun if count == 1 else plural}"
+    return f"{count:,} {noun if count == 1 else plural}"

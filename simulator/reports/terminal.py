@@ -21,6 +21,7 @@ from simulator.reports.joining import joined
 from simulator.reports.lanes import ASCII, UNICODE, Glyphs, Lanes, ranks_said, shown_ranks
 from simulator.reports.printed import printed_by
 from simulator.reports.reason import Reason, reason_of
+from simulator.reports.setting import per_second
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, node_of, ranks_of, rows_of
 from simulator.trace import Trace
 
@@ -112,8 +113,7 @@ def _spent(result: Result) -> str:
     if figures is not None:
         rates = f"{figures['classes_per_second']:,.0f} classes/s, {figures['states_per_second']:,.0f} states/s"
         return f"{result.seconds:.1f} s, {rates}, digest {figures['digest']}"
-    a_second = round(result.schedules / result.seconds) if result.seconds > 0 else 0
-    rate = f"{a_second:,} schedule{'' if a_second == 1 else 's'}/s, " if result.seconds > 0 else ""
+    rate = f"{per_second(result.schedules, result.seconds)}, " if result.seconds > 0 else ""
     return f"{result.seconds:.1f} s, {rate}seed {result.seed}"
 
 

@@ -140,6 +140,7 @@ def test_a_strategy_is_explored_and_certified_by_its_name() -> None:
     ("programs", "said"),
     [
         ("staged-barier", r"unknown strategy 'staged-barier'; did you mean staged-barrier\? known are "),
+        ("transformers-4.36", r"unknown strategy 'transformers-4.36'; did you mean transformers-4.36.0\? known are "),
         ("ours.py", r"unknown strategy 'ours.py'; name the class in it, too: ours.py:Class"),
         (["staged-barrier", racy], "programs: 'staged-barrier' is neither a function of the rank nor a strategy"),
         (3, "programs: 3 is neither a function of the rank nor a strategy"),

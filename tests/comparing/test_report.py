@@ -20,7 +20,7 @@ from simulator.reports.comparison.plain import comparison_object
 from simulator.reports.comparison.points import points_of
 from simulator.reports.comparison.quantities import duration, share, size
 from simulator.reports.comparison.terminal import print_comparison
-from simulator.reports.comparison.wording import answer, figures, verdict_said
+from simulator.reports.comparison.wording import answer, errors_said, figures, verdict_said
 from simulator.reports.comparison.writes import strips_of
 from simulator.reports.terminal import console_for
 from tests.comparing.jobs import request
@@ -114,6 +114,18 @@ def test_the_terminal_shows_every_strategy(comparison: Comparison, width: int) -
     assert max(map(len, lines)) <= width
     assert re.search(r"staged-barrier +\+\+ +\+\+ +\+\+ +\+ ", file.getvalue())
     assert "transformers-5.23: complete, content" in file.getvalue()
+    assert "calm = undisturbed  job = job-death  disk = full-disk" in file.getvalue()
+
+
+def test_the_terminal_tells_an_error_for_each_situation_that_is_violated(comparison: Comparison) -> None:
+    file = io.StringIO()
+    print_comparison(console_for(file, width=160), comparison)
+    for each in comparison.compared:
+        for situation in comparison.request.judged_in():
+            told = [error for short, error in errors_said(each, comparison.request.judged_in())
+                    if short == situation.short]  # fmt: skip
+            assert len(told) == (each.verdict(situation.name) == "violated")
+            assert all(f"    {situation.short:<5} {error[:60]}" in file.getvalue() for error in told)
 
 
 def test_strategies_that_coincide_are_one_point(compared: list[Compared]) -> None:

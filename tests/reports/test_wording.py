@@ -50,6 +50,18 @@ def test_what_a_file_is_opened_for_is_said(flags: int, said: str) -> None:
     assert Narrator().tell(event("open", "f", flags, 0o666, None)).detail == said
 
 
+def test_a_sleep_of_unknown_length_is_not_said_to_last_no_time() -> None:
+    assert [Narrator().tell(event("sleep", seconds)).detail for seconds in (0.01, 0.0)] == ["0.01 s", ""]
+
+
+def test_in_running_text_an_operation_tells_how_it_went() -> None:
+    narrator = Narrator()
+    done = event("open", "checkpoint-1/DONE", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644, None, result="fd3")
+    assert str(narrator.tell(done)) == "open checkpoint-1/DONE create or empty"
+    assert str(narrator.tell(event("rename", "a", "b", error="ENOENT"))) == "rename a → b failing with ENOENT"
+    assert str(narrator.tell(event("readdir", "fd3", result=[["x", 8]]))) == "readdir checkpoint-1/DONE -> x"
+
+
 def test_a_refusal_is_its_errno_and_is_told_from_a_result_that_looks_like_one() -> None:
     refused = Narrator().tell(event("rename", "a", "b", None, None, error="ENOTEMPTY"))
     listed = Narrator().tell(event("readdir", "", result=[["ENOTEMPTY", 0]]))

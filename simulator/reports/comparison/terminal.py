@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +14,9 @@ from simulator.campaigns.comparison.situations import Situation
 from simulator.reports.comparison.wording import (
     SHAPE,
     answer,
+    errors_said,
     goodput_said,
+    headings_said,
     job_said,
     shape_verdict,
     stall_said,
@@ -38,11 +41,31 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     console.print(_table(ranked, request.judged_in()))
     console.print()
     console.print(Text(_LEGEND, style="bright_black"))
+    for line in _filled(headings_said(request.judged_in()), console.width):
+        console.print(Text(line, style="bright_black"))
     for each in ranked:
         if each.violated:
-            said = f"{each.candidate.title}: {', '.join(violated_names(each))}"
-            for line in textwrap.wrap(said, console.width, subsequent_indent="    ", break_on_hyphens=False):
-                console.print(line, highlight=False)
+            _print_paragraph(console, f"{each.candidate.title}: {', '.join(violated_names(each))}", "", 4)
+            for heading, error in errors_said(each, request.judged_in()):
+                _print_paragraph(console, f"{heading:<5} {error}", "    ", 10)
+
+
+def _print_paragraph(console: Console, text: str, before: str, indent: int) -> None:
+    for line in textwrap.wrap(
+        text, console.width, initial_indent=before, subsequent_indent=" " * indent, break_on_hyphens=False
+    ):
+        console.print(line, highlight=False)
+
+
+def _filled(parts: Sequence[str], width: int) -> list[str]:
+    """The parts in as few lines as they fit into, none of them broken."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 2 + len(part) <= width:
+            lines[-1] += "  " + part
+        else:
+            lines.append(part)
+    return lines
 
 
 def _table(ranked: list[Compared], situations: list[Situation]) -> Table:

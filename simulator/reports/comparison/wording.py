@@ -46,7 +46,8 @@ def title(request: Request) -> str:
     """The question."""
     cluster = request.cluster
     nodes = f"{cluster.nodes} {'node' if cluster.nodes == 1 else 'nodes'}"
-    return f"How to save {model_name(request)} on {nodes} with {cluster.ranks_per_node} ranks each"
+    ranks = f"{cluster.ranks_per_node} {'rank' if cluster.ranks_per_node == 1 else 'ranks'}"
+    return f"How to save {model_name(request)} on {nodes} with {ranks}{' each' if cluster.nodes > 1 else ''}"
 
 
 def model_name(request: Request) -> str:
@@ -147,6 +148,27 @@ def violated_in(each: Compared, situation: Situation) -> list[Cell]:
     """The cells of a situation that are violated, the gravest first."""
     cells = [cell for cell in each.cells if cell.situation == situation.name and cell.verdict == "violated"]
     return sorted(cells, key=lambda cell: GRAVITY.index(cell.invariant))
+
+
+def headings_said(situations: Sequence[Situation]) -> list[str]:
+    """What the headings of a table are short for, by the names that ``--situation`` takes."""
+    short = [f"{situation.short} = {situation.name}" for situation in situations]
+    return [*short, f"{SHAPE} = at the job's own size"]
+
+
+def errors_said(each: Compared, situations: Sequence[Situation]) -> list[tuple[str, str]]:
+    """For every situation in which a strategy violates something, its heading and the error of the gravest."""
+    found = []
+    for situation in situations:
+        numbers = [cell.finding for cell in violated_in(each, situation) if cell.finding is not None]
+        if numbers:
+            failure = each.findings[numbers[0]].failure
+            found.append((situation.short, f"{failure.invariant}: {failure.error}"))
+    violation = each.measured.run.violation
+    if each.measured.violations:
+        said = shape_said(each.measured) if violation is None else f"{violation.invariant}: {violation.message}"
+        found.append((SHAPE, said))
+    return found
 
 
 def violated_names(each: Compared) -> list[str]:
