@@ -16,7 +16,7 @@ def races(trace: TraceFile, json: Json = None) -> int:
 
     ckptrace run --record FILE keeps a run; ckptrace run --confirm-races tries each pair the other way round.
     """
-    from simulator.campaigns.replay.racing import races_of
+    from simulator.campaigns.replay.racing import missing_from, races_of
     from simulator.cli.output import check_file, write_json
     from simulator.reports.terminal import console_for
     from simulator.scenario import from_table
@@ -25,15 +25,18 @@ def races(trace: TraceFile, json: Json = None) -> int:
     recorded = load(trace)
     from_table(recorded.scenario, str(trace))
     check_file(json)
-    found = races_of(recorded)
+    found, missing = races_of(recorded), missing_from(recorded)
     if json != "-":
         console = console_for()
         for race in found:
             for line in lines_of(race):
                 console.print(line, soft_wrap=True, highlight=False, markup=False)
         console.print(f"{len(found)} {'race' if len(found) == 1 else 'races'}")
+        if missing is not None:
+            console.print(missing, soft_wrap=True, highlight=False, markup=False)
     if json is not None:
-        write_json({"trace": str(trace), "digest": recorded.digest, "races": [table_of(race) for race in found]}, json)
+        tables = [table_of(race) for race in found]
+        write_json({"trace": str(trace), "digest": recorded.digest, "races": tables, "missing": missing}, json)
     return 0
 
 

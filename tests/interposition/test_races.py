@@ -14,7 +14,7 @@ from simulator.campaigns.command.meetings import pasts
 from simulator.campaigns.command.record import trace_of
 from simulator.campaigns.command.replaying import replay
 from simulator.campaigns.command.steering import Steering, confirm_races
-from simulator.campaigns.replay.racing import races_of
+from simulator.campaigns.replay.racing import missing_from, races_of
 from simulator.cli.application import run as ckptrace
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
@@ -188,6 +188,21 @@ def test_a_trace_of_a_strategy_has_its_races_too(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().out
     assert "rename tmp-checkpoint" in said
     assert ".py:" in said, "where in the source"
+    assert said.endswith(
+        "The recorded run ended at its violation of no-error: what would have come later is not in it.\n"
+    )
+
+
+@holds
+def test_what_a_recording_lacks_is_said_where_it_stops_early_only(tmp_path: Path) -> None:
+    with experiment(tmp_path, FIXED) as under_test:
+        whole = under_test.run(TapeReplay(Tape()))
+        cut = under_test.run(TapeReplay(Tape()), until=0.0)
+        assert missing_from(trace_of(under_test, whole)) is None
+        assert "broken off" in str(missing_from(trace_of(under_test, cut)))
+    failure = steered(experiment(tmp_path, RACY)).result.failure
+    assert failure is not None
+    assert "ended at its violation of no-error" in str(missing_from(failure.trace))
 
 
 def test_races_are_tried_without_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

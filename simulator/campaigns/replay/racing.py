@@ -13,6 +13,7 @@ from simulator.campaigns.explanation.recording import in_words, keys_of
 from simulator.campaigns.replay.reenacting import reenact
 from simulator.happens_before import HappensBefore, conflicting, is_scheduled
 from simulator.operations import Thing
+from simulator.scenario import from_table
 from simulator.trace import Trace
 
 _FACETS = {
@@ -56,6 +57,25 @@ def races_of(trace: Trace) -> list[Race]:
     again. Raises what ``reenact`` does.
     """
     return [race for attempt, again in enumerate(reenact(trace)) for race in _races(attempt, again.order)]
+
+
+def missing_from(trace: Trace) -> str | None:
+    """Why races may be missing, in a sentence: the recording stops before the ranks had done all; None where not.
+
+    A rank that failed would have gone on, too. Where a job hangs, or was ended by the launcher after a fault, nothing
+    would have come later.
+    """
+    cluster, last = from_table(trace.scenario, "the trace's scenario").cluster, trace.attempts[-1:]
+    if not last or sum(ending == "returned" for ending in last[0].endings.values()) >= cluster.world_size:
+        return None
+    if trace.verdict is None:
+        if last[0].faults:
+            return None
+        return "The recorded run was broken off before its ranks had ended: what would have come later is not in it."
+    if trace.verdict.invariant == "no-hang":
+        return None
+    invariant = trace.verdict.invariant
+    return f"The recorded run ended at its violation of {invariant}: what would have come later is not in it."
 
 
 def _races(attempt: int, order: HappensBefore) -> list[Race]:
