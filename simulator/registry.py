@@ -132,7 +132,8 @@ def _hint(name: str) -> str:
 
     if name.endswith(".py"):
         return f"name the class in it, too: {name}:Class"
-    close = get_close_matches(name, names(), 1, cutoff=0.75)
+    longer = [each for each in names() if name and each.startswith(name)]
+    close = longer or get_close_matches(name, names(), 1, cutoff=0.75)
     did_you_mean = f"did you mean {close[0]}? " if close else ""
     return f"{did_you_mean}known are {', '.join(names())}, or path/to/file.py:Class"
 

@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import simulator
 from simulator import scenario
 
@@ -28,3 +30,9 @@ def test_the_racy_save_fails_as_it_says() -> None:
     assert result.failure is not None
     assert "'tmp-checkpoint-1' -> 'checkpoint-1'" in result.failure.error
     assert simulator.replay(result.failure.trace, on="real").digest == result.digest
+
+
+def test_the_exploration_with_faults_runs_as_it_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    (text,) = (block for block in blocks("REFERENCE.md", "python") if "simulator.explore(" in block)
+    exec(text, {})
+    assert "1 error rule" in capsys.readouterr().out
