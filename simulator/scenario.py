@@ -96,6 +96,9 @@ class CommandChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``arm`` says from when on they are held: ``late``, from the first event that is about the directory, or ``start``.
     ``warm``: the ranks are forked from a process that has imported what the program imports. ``silence`` are the
     seconds after which a rank that makes no call ends a run.
+
+    ``boundary``: system calls could not be held, so it is Python run behind the Python boundary, on a simulated file
+    system; ``arm``, ``warm`` and ``silence`` mean nothing then.
     """
 
     words: tuple[str, ...]
@@ -104,6 +107,7 @@ class CommandChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arm: str = "late"
     warm: bool = True
     silence: float = 60.0
+    boundary: bool = False
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,7 +174,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     )
         if self.faults.slow_ranks > self.cluster.world_size:
             raise UsageError(f"faults.slow_ranks: {self.faults.slow_ranks} of only {self.cluster.world_size} ranks")
-        if self.command is not None:
+        if self.command is not None and not self.command.boundary:
             self._validate_program()
             return
         if self.faults.slow_ranks and self.costs.profile is None:

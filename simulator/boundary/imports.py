@@ -43,7 +43,7 @@ class LateModules:
             self._asking = False
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return spec
-        apart = current() is not None and _is_installed(spec)
+        apart = current() is not None and is_installed(spec)
         if wanted or apart:
             report = self._loaded if wanted else None
             spec.loader = _Wrapped(spec.loader, report, apart)  # type: ignore[assignment]
@@ -89,6 +89,7 @@ def _found(fullname: str, path: Sequence[str] | None, target: ModuleType | None)
     return None
 
 
-def _is_installed(spec: ModuleSpec) -> bool:
+def is_installed(spec: ModuleSpec) -> bool:
+    """Whether a module is of the standard library or of an installed package."""
     origin = spec.origin or ""
     return origin.startswith(_STANDARD) or any(part in origin for part in _INSTALLED)

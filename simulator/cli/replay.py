@@ -70,7 +70,7 @@ def replay(
         outages = write_states(recorded, states)
         more = "" if outages.are_all else ", and there are more"
         print(f"ckptrace: {len(outages.trees):,} trees in {states}{more}", file=sys.stderr)
-    if scenario.command is not None:
+    if scenario.command is not None and not scenario.command.boundary:
         from simulator.campaigns.command.replaying import replay as run_program
 
         result = run_program(recorded, strict=strict)

@@ -127,12 +127,14 @@ def run(
     The ranks get torchrun's environment. Every call about DIR is held and let go when the schedule says so.
     """
     from simulator.campaigns.command.experiment import CommandExperiment
+    from simulator.campaigns.command.fallback import choice_behind
     from simulator.campaigns.command.search import search
     from simulator.cli.conclusion import conclude
     from simulator.cli.error_rules import error_rule
     from simulator.cli.output import check_directory, check_file
     from simulator.cli.progress import watched
     from simulator.faults import Faults
+    from simulator.interposition.filter import why_not
     from simulator.scenario import Cluster, CommandChoice, Scenario
 
     if watch is None:
@@ -168,6 +170,34 @@ def run(
     check_directory(out)
     check_file(json)
     check_file(None if record is None else str(record))
+    reason = why_not()
+    behind = None if reason is None or scenario.command is None else choice_behind(scenario.command)
+    if reason is not None and behind is not None:
+        from simulator.cli.run_behind import run_behind
+
+        needing = {
+            "--record": record is not None,
+            "--confirm-races": confirm_races,
+            "--dry": dry,
+            "--cold": cold,
+            "--arm": arm != "late",
+            "--silence": seconds_of(silence, "--silence") != _SILENCE,
+            "--stale": stale,
+            "--slow-ranks": slow_ranks,
+        }
+        return run_behind(
+            scenario,
+            behind,
+            reason,
+            [option for option, given in needing.items() if given],
+            scheduler=scheduler,
+            schedules=most,
+            limited=most != _NO_LIMIT,
+            seconds=seconds,
+            seed=seed,
+            out=out,
+            json=json,
+        )
     with CommandExperiment(scenario) as experiment:
         if dry:
             return _show_what_is_held(experiment, seconds)

@@ -189,7 +189,7 @@ def test_where_calls_cannot_be_held_that_is_said_in_one_line_before_anything_sta
         monkeypatch.setattr(ckptrace_arming, "install", refuse)
     why_not.cache_clear()
     try:
-        words = [sys.executable, program(tmp_path, FIXED), str(tmp_path / "out")]
+        words = [sys.executable, "-u", program(tmp_path, FIXED), str(tmp_path / "out")]
         assert ckptrace(["run", "--watch", str(tmp_path / "out"), "--", *words]) == 2
     finally:
         why_not.cache_clear()

@@ -46,7 +46,7 @@ class CommandExperiment:
         self.place = Path(self.choice.directory or Path.cwd())
         self.command = command_of(self.choice.words, self.place)
         self.directory = self.place / self.choice.watch
-        _check_empty(self.directory)
+        check_empty(self.directory)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -143,7 +143,8 @@ def _empty(directory: Path) -> None:
             path.unlink()
 
 
-def _check_empty(directory: Path) -> None:
+def check_empty(directory: Path) -> None:
+    """Raise UsageError for a directory that is not empty; it may be absent."""
     try:
         if directory.exists() and any(directory.iterdir()):
             raise UsageError(

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from simulator.boundary import installed
+from simulator.campaigns.command.fallback import holds_calls
 from simulator.campaigns.command.retracing import retraced
 from simulator.campaigns.replay.divergence import Comparer
 from simulator.campaigns.replay.replaying import experiment_of_trace
@@ -47,7 +48,7 @@ def reenact(trace: Trace) -> list[Reenacted]:
     Raises UsageError when the code under test cannot be had, Divergence, naming the first step that differs, when it
     has changed, and CannotDo for a file system that tells nothing of what operations touch.
     """
-    if trace.scenario.get("command") is not None:
+    if holds_calls(trace.scenario):
         return [Reenacted(order, {}) for order in retraced(trace)]
     experiment = experiment_of_trace(trace)
     observers: list[_Timekeeper] = []

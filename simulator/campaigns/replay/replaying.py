@@ -15,6 +15,7 @@ import msgspec
 from simulator import scenario as scenarios, trace as traces
 from simulator.boundary import installed
 from simulator.campaigns.arguments import named_arguments
+from simulator.campaigns.command.fallback import experiment_behind
 from simulator.campaigns.explanation.explaining import Explanation
 from simulator.campaigns.explanation.failure import trace_of
 from simulator.campaigns.given import strategy_of
@@ -114,6 +115,8 @@ def experiment_of_trace(
     if isinstance(programs, str):
         raise UsageError(f"programs: the trace names its strategy itself; give a class, or functions, not {programs!r}")
     scenario = scenarios.from_table(trace.scenario, "the trace's scenario")
+    if scenario.command is not None and scenario.command.boundary and programs is None:
+        return experiment_behind(scenario)
     strategy = None if programs is None else strategy_of(programs)
     if programs is not None and strategy is None and scenario.strategy is not None:
         raise UsageError(f"programs: the trace is one of the strategy {scenario.strategy.name!r}")

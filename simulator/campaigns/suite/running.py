@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from simulator.boundary import installed
+from simulator.campaigns.command.fallback import holds_calls
 from simulator.campaigns.command.replaying import replay as replay_program
 from simulator.campaigns.replay.confirming import Confirmation, confirm as ask_the_disk
 from simulator.campaigns.replay.replaying import replay
@@ -53,7 +54,7 @@ def run_suite(
 
 def _replayed(case: Case) -> Result:
     assert isinstance(case.subject, Trace)
-    if case.subject.scenario.get("command") is not None:
+    if holds_calls(case.subject.scenario):
         return replay_program(case.subject)
     return replay(case.subject)
 
