@@ -44,8 +44,8 @@ def run_behind(
         raise UsageError(f"{reason}; --invariants: without, {', '.join(other)} cannot be judged")
     experiment = experiment_behind(msgspec.structs.replace(scenario, command=choice))
     print(
-        f"ckptrace: {reason}; so the program is run behind the Python boundary instead, by Python "
-        f"{sys.version.split()[0]} of ckptrace, on a simulated file system: what native code does is not seen, and of "
+        f"ckptrace: {reason}; so the program is run behind the Python boundary instead, "
+        "on a simulated file system: what native code does is not seen, and of "
         f"the invariants only {' and '.join(JUDGED)} are judged",
         file=sys.stderr,
     )

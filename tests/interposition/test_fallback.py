@@ -62,10 +62,10 @@ def refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     why_not.cache_clear()
 
 
-def run(body: str, *options: str, words: tuple[str, ...] = ()) -> int:
+def run(body: str, *options: str, python: str = sys.executable, words: tuple[str, ...] = ()) -> int:
     """The command line's exit code for a program with this body, its directory watched and named behind ``=``."""
     Path("program.py").write_text(dedent(_HEAD) + dedent(body), encoding="utf-8")
-    command = (sys.executable, *words, "program.py", "--output=out/run")
+    command = (python, *words, "program.py", "--output=out/run")
     return ckptrace(["run", "--watch", "out", *options, "--", *command])
 
 
@@ -105,6 +105,12 @@ def test_what_is_no_python_file_run_plainly_is_refused(
     said = capfd.readouterr()
     assert "no program can be run here as it is" in said.err
     assert not said.out
+
+
+def test_another_python_with_other_packages_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    Path("python3").symlink_to(sys.executable)
+    assert run(CLEAN, python=str(Path("python3").absolute())) == 2
+    assert "no program can be run here as it is" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class CommandExperiment:
         reason = why_not()
         if reason is not None:
             raise UsageError(
-                f"{reason}; so no program can be run here as it is. Its save function in Python can be tested without: "
+                f"{reason}; so no program can be run here as it is, but python FILE.py ARGUMENTS "
+                f"by {sys.executable}. A save function in Python can be tested without: "
                 "ckptrace explore --program FILE.py:FUNCTION"
             )
         self.scenario = scenario

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,23 @@ JUDGED = ("no-error", "no-hang")
 def choice_behind(choice: CommandChoice) -> CommandChoice | None:
     """The same program behind the boundary; None where its words are not ``python FILE.py ARGUMENTS``.
 
-    Raises UsageError where there is no such program.
+    Another Python than the one that runs here has other packages, so it counts as none. Raises UsageError where there
+    is no such program.
     """
     place = Path(choice.directory or Path.cwd())
     command = command_of(choice.words, place)
     if len(command.interpreter) != 1 or command.module or not command.program.endswith(".py"):
         return None
+    if not _is_this_python(command.interpreter[0]):
+        return None
     watch = os.path.normpath(place / choice.watch)
     return msgspec.structs.replace(choice, watch=watch, directory=str(place), boundary=True)
+
+
+def _is_this_python(executable: str) -> bool:
+    """Whether that is the same interpreter in the same place: a virtual environment's is a link to that outside."""
+    places = {os.path.realpath(os.path.dirname(each)) for each in (executable, sys.executable)}
+    return len(places) == 1 and os.path.samefile(executable, sys.executable)
 
 
 def experiment_behind(scenario: Scenario) -> Experiment:
