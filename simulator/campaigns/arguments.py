@@ -46,6 +46,13 @@ def _hint(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]}=?" if close else f"it takes {', '.join(known)}"
 
 
+def none_beside(what: str, **given: Any) -> None:
+    """Raise UsageError, naming the first argument that was given, as ``what`` holds all of them itself."""
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(f"{name}: the {what} says that itself, so {name}={value!r} would not count")
+
+
 def whole(name: str, value: Any) -> None:
     """Raise UsageError, naming the argument, for what is no whole number; None is left to the default."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):

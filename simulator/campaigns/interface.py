@@ -38,6 +38,18 @@ def experiment_of(
 
     Raises UsageError when the number of programs and the cluster disagree, or something given is none of these.
     """
+    if isinstance(programs, Scenario | Experiment):
+        arguments.none_beside(
+            "scenario" if isinstance(programs, Scenario) else "experiment",
+            nodes=nodes,
+            ranks_per_node=ranks_per_node,
+            filesystem=None if filesystem == "shared" else filesystem,
+            persistence=persistence,
+            faults=faults,
+            restarts=restarts or None,
+            pick=pick,
+            invariants=(invariants or None) if isinstance(programs, Experiment) else None,
+        )
     if isinstance(programs, Experiment):
         return programs
     for name, value in (("nodes", nodes), ("ranks_per_node", ranks_per_node), ("restarts", restarts)):

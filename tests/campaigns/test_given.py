@@ -11,6 +11,7 @@ import pytest
 import simulator
 from simulator.campaigns.explanation.explaining import Explanation
 from simulator.errors import UsageError
+from simulator.scenario import Scenario, StrategyChoice
 
 
 class Ours:
@@ -171,6 +172,18 @@ def test_what_is_no_program_is_told_so_and_found_no_fault_of_it(programs: Any, s
 def test_an_argument_that_makes_no_sense_is_named(arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         simulator.explore(racy, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"nodes": 4}, {"faults": simulator.Faults(kills=1)}, {"filesystem": "nfs"}, {"restarts": 1}]
+)
+def test_what_a_scenario_says_itself_is_not_taken_beside_it(arguments: dict[str, Any]) -> None:
+    scenario = Scenario(strategy=StrategyChoice("staged-barrier"))
+    for function in (simulator.explore, simulator.certify):
+        with pytest.raises(
+            UsageError, match=f"^{next(iter(arguments))}: the scenario says that itself, so .* not count"
+        ):
+            function(scenario, **arguments)
 
 
 def test_what_cannot_be_replayed_is_told_so() -> None:
