@@ -96,6 +96,22 @@ def test_a_race_that_only_a_run_with_a_pair_reversed_has_is_confirmed(tmp_path: 
 
 
 @holds
+@pytest.mark.parametrize("warm", [True, False], ids=["forked", "started anew"])
+def test_a_rank_that_only_looks_is_held_from_its_look_on(tmp_path: Path, warm: bool) -> None:
+    """A look raises no audit event; undisturbed, rank 1 does nothing else."""
+    body = """
+    latest = os.path.join(root, "latest.tmp")
+    if rank == 0:
+        open(latest, "x").close()
+    if os.path.exists(latest):
+        os.replace(latest, os.path.join(root, "latest"))
+    """
+    found = steered(experiment(tmp_path, body, warm=warm, arm="late"))
+    assert [event.kind for event in found.recorded.attempts[0].events if event.rank == 1] == ["stat"]
+    assert found.result.verdict == "violated"
+
+
+@holds
 def test_what_something_unseen_orders_is_refuted(tmp_path: Path) -> None:
     """The barrier is one over TCP, which nobody announces."""
     found = steered(experiment(tmp_path, FIXED))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import ctypes
 import errno
+import functools
 import os
 import re
 import signal
@@ -46,6 +47,8 @@ _EVENTS = {
     "shutil.move": (0, 1),
     "shutil.copyfile": (0, 1),
 }
+# Looks at files that raise no audit event.
+_LOOKS = ("access", "lstat", "readlink", "stat")
 _MEETING = "torch.distributed.distributed_c10d"
 _MEET = "init_process_group"
 
@@ -104,6 +107,8 @@ class Arming:
         """Arm now, or when the time has come."""
         if self._late:
             sys.addaudithook(self._audited)
+            for name in _LOOKS:
+                self._wait_for_a_look(name)
             self._wait_for_a_meeting()
         else:
             self.arm("the start")
@@ -141,14 +146,35 @@ class Arming:
                     self.arm(event)
                     return
 
-    def _is_watched(self, path: Any) -> bool:
+    def _wait_for_a_look(self, name: str) -> None:
+        """Arm when the program looks at something in the watched directory: what it finds may depend on the others.
+
+        A look at the directory itself, which was there before any rank, as scripts take one early on, does not count.
+        """
+        original = getattr(os, name)
+
+        @functools.wraps(original)
+        def look(*arguments: Any, **named: Any) -> Any:
+            if not self._done:
+                path = arguments[0] if arguments else named.get("path")
+                if self._is_watched(path, itself=False):
+                    self.arm(name)
+            return original(*arguments, **named)
+
+        setattr(os, name, look)
+        # shutil, for one, asks whether the function of that name can do with a descriptor.
+        for able in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
+            if original in able:
+                able.add(look)
+
+    def _is_watched(self, path: Any, *, itself: bool = True) -> bool:
         if isinstance(path, int) or path is None:
             return False
         try:
             absolute = os.path.abspath(os.fsdecode(path))
         except (TypeError, ValueError, OSError):
             return False
-        return any(absolute == watched or absolute.startswith(watched + "/") for watched in self._watched)
+        return any((itself and absolute == watched) or absolute.startswith(watched + "/") for watched in self._watched)
 
     def _wait_for_a_meeting(self) -> None:
         """Arm when the ranks are about to meet: what they do after that may depend on each other."""
