@@ -154,6 +154,9 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         _positive("workload.save_every", self.workload.save_every)
         if self.workload.keep is not None:
             _positive("workload.keep", self.workload.keep)
+        best, steps = self.workload.best, self.workload.steps
+        if best is not None and not 1 <= best <= steps:
+            raise UsageError(f"workload.best: must be a step from 1 to {steps}, is {best}")
         if self.restarts < 0:
             raise UsageError(f"restarts: must not be negative, is {self.restarts}")
         if self.command is not None and self.command.arm not in ("late", "start"):

@@ -39,6 +39,7 @@ def test_an_error_strikes_the_operations_that_its_rule_names(ckptrace: Command) 
     [
         (("--power-losses", "-1"), "faults.power_losses"),
         (("--persistence", "ext9"), "'ext9'"),
+        (("--best", "7"), "workload.best"),
         (("--error", "write"), "--error"),
         (("--error", "writ ENOSPC"), "'writ'"),
         (("--error", "write ENOSPC rank=9"), "faults.errors: there is no rank 9"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from simulator.boundary import installed
+from simulator.campaigns.arguments import named_arguments
 from simulator.campaigns.explanation.failure import failure_of
 from simulator.campaigns.given import Invariants
 from simulator.campaigns.interface import Programs, experiment_of
@@ -34,6 +35,7 @@ Progress = Callable[[int, float, float], None]
 """Called after each run with the number of classes, an estimate of the part that is done, and the seconds used."""
 
 
+@named_arguments
 def certify(
     programs: Programs | Scenario | Experiment,
     *,

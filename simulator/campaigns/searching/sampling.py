@@ -99,7 +99,7 @@ def _sample(
         operations=operations,
         failure=failure,
         digest=failure.trace.digest if failure is not None else digest_of_run(run),
-        coverage=f"sampled: {done:,} schedules, {scheduler}" + experiment.faults_in_words(),
+        coverage=f"sampled: {done:,} schedule{'s' if done != 1 else ''}, {scheduler}" + experiment.faults_in_words(),
         reason=incomplete if failure is None else None,
         lengths=lengths,
     )
