@@ -59,8 +59,8 @@ def explain(experiment: Experiment, failing: Run) -> Explanation:
     return Explanation(len(failing.attempts) - 1, None, None, "", _without_a_pair(experiment, failing))
 
 
-def _deciding(experiment: Experiment, failing: Run, recordings: list[Recording]) -> tuple[Candidate, Run] | None:
-    """The candidate that decides, and the run with its operations the other way round.
+def _deciding(experiment: Experiment, failing: Run, recordings: list[Recording]) -> tuple[Candidate, Run, str] | None:
+    """The candidate that decides, the run with its operations the other way round, and what came first in that.
 
     Candidates of the last attempt come before those of the ones before it. One whose other order passes is better than
     one whose other order fails in another way, and that better than one of which the programs may have done another
@@ -85,20 +85,22 @@ def _deciding(experiment: Experiment, failing: Run, recordings: list[Recording])
             elif not flip.is_certain:
                 uncertain.append((flip, candidate, run))
             elif flip.fails_alike(candidate):
-                return candidate, run
+                return candidate, run, "B"
         operations += flip.operations
     # Of the uncertain ones, those that pass come first.
-    for flip, candidate, run in [*otherwise, *sorted(uncertain, key=lambda each: each[2].violation is not None)]:
-        if flip.fails_alike(candidate):
-            return candidate, run
+    uncertain.sort(key=lambda each: each[2].violation is not None)
+    for found, earlier in ((otherwise, "B"), (uncertain, "B, or another operation that looks the same,")):
+        for flip, candidate, run in found:
+            if flip.fails_alike(candidate):
+                return candidate, run, earlier
     return None
 
 
-def _explanation(recording: Recording, candidate: Candidate, without: Run) -> Explanation:
+def _explanation(recording: Recording, candidate: Candidate, without: Run, earlier: str) -> Explanation:
     first, second = candidate.first, candidate.second
     then = "passes" if without.violation is None else f"fails otherwise: {without.violation.message.rstrip('.')}"
     if second < recording.length:
-        return Explanation(candidate.attempt, first, second, f"The same run with B before A {then}.")
+        return Explanation(candidate.attempt, first, second, f"The same run with {earlier} before A {then}.")
     step = recording.order.steps[second]
     later = f"rank {step.rank}'s {in_words(step, recording.keys[second])}"
     flipped = f"A comes before {later}, which the failure forestalls. The same run with that before A {then}."
