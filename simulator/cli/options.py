@@ -17,8 +17,8 @@ FAULTS = "Faults and invariants"
 SEARCH = "Search"
 OUTPUT = "Output"
 
-ERROR_HELP = (
-    "Operations that may fail: 'OPERATION ERRNO [path=REGEX] [rank=N,N] [count=N] [probability=P]', as in "
+ERROR_RULE = (
+    "that may fail: 'OPERATION ERRNO [path=REGEX] [rank=N,N] [count=N] [probability=P]', as in "
     "'open|write ENOSPC path=optimizer'; repeatable."
 )
 
@@ -143,9 +143,9 @@ class ScenarioOptions:
         int | None,
         typer.Option(metavar="N", help="Ranks whose operations take ten times as long.", rich_help_panel=FAULTS),
     ] = None
-    error: Annotated[list[str], typer.Option(metavar="RULE", help=ERROR_HELP, rich_help_panel=FAULTS)] = field(
-        default_factory=list
-    )
+    error: Annotated[
+        list[str], typer.Option(metavar="RULE", help=f"Operations {ERROR_RULE}", rich_help_panel=FAULTS)
+    ] = field(default_factory=list)
     restarts: Annotated[
         int | None,
         typer.Option(metavar="N", help="Further attempts of the job, each on what is left.", rich_help_panel=FAULTS),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.options import CODE, FAULTS, JOB, OUTPUT, SEARCH, For, Json, Out, Seed, seconds_of
+from simulator.cli.options import CODE, ERROR_RULE, FAULTS, JOB, OUTPUT, SEARCH, For, Json, Out, Seed, seconds_of
 from simulator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def run(
         list[str] | None,
         typer.Option(
             metavar="RULE",
-            help="Calls that may fail: 'OPERATION ERRNO [path=REGEX] [rank=N,N] [count=N] [probability=P]', as in "
-            "'open|write ENOSPC path=optimizer'; repeatable.",
+            help=f"Calls {ERROR_RULE}",
             rich_help_panel=FAULTS,
         ),
     ] = None,
