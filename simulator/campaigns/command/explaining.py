@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from simulator.campaigns.command.experiment import CommandExperiment
+from simulator.campaigns.command.reversed_pairs import reversed_pairs
 from simulator.campaigns.explanation.explaining import Explanation
-from simulator.engines.interface import Step
 from simulator.run import Run
-from simulator.schedulers.races import Targets, may_race
 from simulator.schedulers.replay import TapeReplay
 
 
@@ -27,31 +24,9 @@ def explain(experiment: CommandExperiment, failing: Run) -> Explanation:
         passing = experiment.run(TapeReplay(tape), tape)
         if passing.violation is not None or passing.incomplete is not None:
             continue
-        pair = reversed_pair(failing.attempts[-1].steps, passing.attempts[-1].steps)
+        pair = next(reversed_pairs(failing.attempts[-1].steps, passing.attempts[-1].steps), None)
         if pair is not None:
-            return Explanation(attempt, *pair, "A run in which B comes before A passes.")
+            return Explanation(attempt, pair.first, pair.second, "A run in which B comes before A passes.")
         text = f"Without the switch after operation {address[3]} of task {address[2]} the run passes."
         return Explanation(attempt, None, None, "", text)
     return Explanation(attempt, None, None, "", "No single switch was found without which the run passes.")
-
-
-def reversed_pair(failing: Sequence[Step], passing: Sequence[Step]) -> tuple[int, int] | None:
-    """The positions in the failing run of the last two operations that race and come the other way round in the other.
-
-    An operation is the same in both runs when it is the same one of its task, of the same kind.
-    """
-    elsewhere = {(step.task, step.n, type(step.operation)): position for position, step in enumerate(passing)}
-    targets, paths = Targets(), []
-    for step in failing:
-        paths.append(targets.of(step.task, step.operation))
-        targets.done(step.task, step.operation)
-    places = [elsewhere.get((step.task, step.n, type(step.operation))) for step in failing]
-    for second in range(len(failing) - 1, -1, -1):
-        for first in range(second - 1, -1, -1):
-            a, b = failing[first], failing[second]
-            before, after = places[first], places[second]
-            if a.rank == b.rank or before is None or after is None or before < after:
-                continue
-            if may_race(a.operation, paths[first], b.operation, paths[second]):
-                return first, second
-    return None
