@@ -186,9 +186,10 @@ class Narrator:
         return Phrase("sleep", (), f"{seconds:g} s" if seconds else "")
 
     def _collective(
-        self, event: Event, name: str, group: Any, group_id: int = 0, value: Any = None, source: int = 0
+        self, event: Event, name: str, group: Any, group_id: int = 0, value: Any = None, one: int = 0
     ) -> Phrase:
-        return Phrase(collective_name(name), (), f"from rank {source}" if name == "broadcast" else "")
+        way = {"broadcast": "from", "gather": "to"}.get(name)
+        return Phrase(collective_name(name), (), f"{way} rank {one}" if way else "")
 
     def _join(self, event: Event, task: int) -> Phrase:
         return Phrase("join", (), f"background task {task}")

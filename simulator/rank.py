@@ -97,6 +97,14 @@ class Rank:
         """A copy of the value that rank ``source`` gave. The source does not wait for the others."""
         return self._collective("broadcast", group, value if self.index == source else None, source)
 
+    def gather(self, value: Any, destination: int = 0, group: Group | None = None) -> list[Any] | None:
+        """Copies of every rank's value, in order of ranks, on rank ``destination``; None on the others.
+
+        The destination waits for all others, which wait for nobody.
+        """
+        gathered: list[Any] | None = self._collective("gather", group, value, destination)
+        return gathered
+
     def all_gather(self, value: Any, group: Group | None = None) -> list[Any]:
         """Copies of every rank's value, in order of ranks."""
         return list(self._collective("all_gather", group, value))
@@ -137,13 +145,13 @@ class Rank:
             raise TypeError("fresh_state: this rank runs a plain program, not a strategy with a workload")
         return self._fresh_state(step)
 
-    def _collective(self, name: str, group: Group | None, value: Any = None, source: int = 0) -> Any:
+    def _collective(self, name: str, group: Group | None, value: Any = None, one: int = 0) -> Any:
         members = self._world if group is None else group
         if group is not None and self.index not in group.ranks:
             raise ValueError(f"{name}: rank {self.index} is not in the group {list(members.ranks)}")
-        if name == "broadcast" and source not in members.ranks:
-            raise ValueError(f"{name}: the source {source} is not in the group {list(members.ranks)}")
-        return self.process.perform(Collective(name, members.ranks, members.identity, copied(value), source))
+        if name in _ROLES and one not in members.ranks:
+            raise ValueError(f"{name}: the {_ROLES[name]} {one} is not in the group {list(members.ranks)}")
+        return self.process.perform(Collective(name, members.ranks, members.identity, copied(value), one))
 
 
 @lru_cache(maxsize=16)
@@ -151,6 +159,9 @@ def _world(world_size: int) -> Group:
     """The communicator of all ranks; one object for all of them, so that it is told from others at a glance."""
     return Group(tuple(range(world_size)), 0)
 
+
+_ROLES = {"broadcast": "source", "gather": "destination"}
+"""What the one rank is that a collective goes out from or leads to."""
 
 _IMMUTABLE = (int, float, str, bytes)
 

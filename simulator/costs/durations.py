@@ -74,7 +74,7 @@ class Durations:
     def latency(self, operation: Operation) -> int:
         """What the operation takes before, or without, its first byte.
 
-        A collective takes this from the moment at which its last participant arrives: ceil(log2 n) rounds, the
+        A collective takes this from the moment at which whom it waits for arrives: ceil(log2 n) rounds, the
         latency term of the usual tree and dissemination algorithms (Thakur, Rabenseifner, Gropp, 2005). Raises
         TypeError for an operation that is not in the vocabulary.
         """
@@ -119,6 +119,10 @@ class Durations:
             limit = model.read_stream if stream is None else stream
             rate = min(limit, model.read_cap / on_node, model.total_read / in_all)
         return latency + transfer(count, rate)
+
+    def carrying(self, size: int) -> int:
+        """How long the bytes that a rank gets in a collective take, beside its rounds."""
+        return transfer(size, self._model.nic) if size else 0
 
 
 def transfer(size: int, rate: float) -> int:

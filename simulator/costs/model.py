@@ -27,7 +27,8 @@ class CostModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     ``safetensors_stream``  one process serialising through safetensors; ``torch_stream`` through torch.save
     ``node_write``          all processes of a node together, in its file system client; ``node_read`` likewise
     ``total_write``         the whole file system; ``total_read`` likewise
-    ``nic``                 the network cards of a node that lead to the file system, each direction for itself
+    ``nic``                 the network cards of a node that lead to the file system, each direction for itself;
+                            also what one rank gets from the others in a collective
     ``d2h``                 one process copying from its accelerator to pinned host memory
     ``node_d2h``            all processes of a node doing that at once
     ``collective_timeout``  seconds after which a collective that is not complete ends the job (inf: never)

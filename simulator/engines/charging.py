@@ -81,9 +81,12 @@ class Charging:
         """A rank has done an operation that is no scheduling point, and takes no time."""
         self._timeline.performed(rank, operation, value)
 
-    def wait(self, task: Charged, operation: Operation, moment: int) -> int:
-        """What the task waits for in a collective comes at ``moment``. Gives the nanoseconds until it goes on then."""
-        waited = self._clock.wait_until(task.clock, moment)
+    def wait(self, task: Charged, operation: Operation, moment: int, size: int) -> int:
+        """What the task waits for in a collective comes at ``moment``, and so many bytes with it.
+
+        Gives the nanoseconds until it goes on from when they are there.
+        """
+        waited = self._clock.wait_until(task.clock, moment + self._durations.carrying(size))
         latency = self._durations.latency(operation)
         self.usage.wait(task.rank, waited + latency)
         self.usage.charge(task.rank, operation, latency)

@@ -29,6 +29,7 @@ class Release(msgspec.Struct, frozen=True):
     """A task that goes on from a collective, with its result or, where the values do not fit together, an error.
 
     Before ``time`` (nanoseconds) it cannot go on: what it waited for came then. ``after`` is what it waited for.
+    ``size`` in bytes is what it got from other ranks, where that was asked for.
     """
 
     task: int
@@ -36,17 +37,19 @@ class Release(msgspec.Struct, frozen=True):
     after: tuple[Arrival, ...]
     value: Any = None
     error: Exception | None = None
+    size: int = 0
 
 
 class _Meeting:
     """One collective of one communicator: who has come, in which task, when, with what."""
 
-    __slots__ = ("arrived", "first", "name", "source")
+    __slots__ = ("arrived", "first", "name", "one", "sized")
 
-    def __init__(self, rank: int, operation: Collective) -> None:
+    def __init__(self, rank: int, operation: Collective, *, sized: bool) -> None:
         self.name = operation.name
-        self.source = operation.source
+        self.one = operation.one
         self.first = rank
+        self.sized = sized
         self.arrived: dict[int, tuple[Arrival, int, Any]] = {}
 
 
@@ -66,9 +69,11 @@ class Meetings:
     """All collectives of a run. A rank's n-th collective on a communicator meets the others' n-th there.
 
     An arrival costs the same however many ranks there are, as long as those of a communicator pass the same tuple.
+    With ``sized`` releases say how many bytes came with them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, sized: bool = False) -> None:
+        self._sized = sized
         self._communicators: dict[tuple[tuple[int, ...], int], _Communicator] = {}
         self._latest = _Communicator((), 0)
 
@@ -77,24 +82,27 @@ class Meetings:
     ) -> tuple[list[Release], Mismatch | None]:
         """Note that ``rank`` has come at ``time``. Gives the tasks that go on now, and a mismatch.
 
-        A broadcast lets its source go at once and the others when the source has come; every other collective lets
-        all go when the last one has come. The operation's value must be a copy that nobody else changes.
+        A broadcast lets its source go at once and the others when the source has come; a gather lets the destination
+        go when all have come and the others at once; every other collective lets all go when the last one has come.
+        The operation's value must be a copy that nobody else changes.
         """
         communicator = self._communicator(operation)
         position = communicator.counts.get(rank, 0)
         communicator.counts[rank] = position + 1
         meeting = communicator.open.get(position)
         if meeting is None:
-            meeting = communicator.open[position] = _Meeting(rank, operation)
-        elif (meeting.name, meeting.source) != (operation.name, operation.source):
-            issued = _named(operation.name, operation.source)
-            return [], Mismatch(rank, issued, meeting.first, _named(meeting.name, meeting.source), position)
+            meeting = communicator.open[position] = _Meeting(rank, operation, sized=self._sized)
+        elif (meeting.name, meeting.one) != (operation.name, operation.one):
+            issued = _named(operation.name, operation.one)
+            return [], Mismatch(rank, issued, meeting.first, _named(meeting.name, meeting.one), position)
         meeting.arrived[rank] = (arrival, time, operation.value)
         complete = len(meeting.arrived) == len(operation.group)
         if complete:
             del communicator.open[position]
         if operation.name == "broadcast":
             return _broadcast(meeting, rank), None
+        if operation.name == "gather":
+            return _gather(meeting, rank, operation.group if complete else None), None
         return (_results(meeting, operation.group) if complete else []), None
 
     def _communicator(self, operation: Collective) -> _Communicator:
@@ -109,17 +117,45 @@ class Meetings:
         return found
 
 
-def _named(name: str, source: int) -> str:
-    return f"broadcast from rank {source}" if name == "broadcast" else name
+def _named(name: str, one: int) -> str:
+    way = {"broadcast": "from", "gather": "to"}.get(name)
+    return f"{name} {way} rank {one}" if way else name
 
 
 def _broadcast(meeting: _Meeting, rank: int) -> list[Release]:
-    if meeting.source not in meeting.arrived:
+    source = meeting.one
+    if source not in meeting.arrived:
         return []
-    came, time, value = meeting.arrived[meeting.source]
+    came, time, value = meeting.arrived[source]
+    size = _size(value) if meeting.sized else 0
     # When the source comes, whoever waits goes on; later ones go on as they come.
-    released = sorted(meeting.arrived) if rank == meeting.source else [rank]
-    return [Release(meeting.arrived[r][0][0], time, (came,), copied(value)) for r in released]
+    released = sorted(meeting.arrived) if rank == source else [rank]
+    return [
+        Release(meeting.arrived[r][0][0], time, (came,), copied(value), size=0 if r == source else size)
+        for r in released
+    ]
+
+
+def _gather(meeting: _Meeting, rank: int, group: tuple[int, ...] | None) -> list[Release]:
+    """The rank has come to a gather; ``group`` when it was the last one to come."""
+    released = []
+    if rank != meeting.one:
+        (task, n), time, _ = meeting.arrived[rank]
+        released.append(Release(task, time, ((task, n),)))
+    if group is not None:
+        arrived = [meeting.arrived[member] for member in group]
+        values = [value for _, _, value in arrived]
+        latest, after = max(time for _, time, _ in arrived), tuple(arrival for arrival, _, _ in arrived)
+        task, _ = meeting.arrived[meeting.one][0]
+        try:
+            gathered = copied(values)
+            size = 0
+            if meeting.sized:
+                size = sum(_size(value) for member, value in zip(group, values, strict=True) if member != meeting.one)
+            released.append(Release(task, latest, after, gathered, size=size))
+        except Exception as error:
+            released.append(Release(task, latest, after, None, error))
+    return released
 
 
 def _results(meeting: _Meeting, group: tuple[int, ...]) -> list[Release]:
@@ -131,10 +167,35 @@ def _results(meeting: _Meeting, group: tuple[int, ...]) -> list[Release]:
     try:
         result = _combined(meeting.name, [value for _, _, value in arrived])
         copies = _copies(result, len(after))
-        return [Release(task, latest, after, copy) for (task, _), copy in zip(after, copies, strict=True)]
+        got = _got(meeting, result, len(after)) if meeting.sized else [0] * len(after)
+        return [
+            Release(task, latest, after, copy, size=size)
+            for (task, _), copy, size in zip(after, copies, got, strict=True)
+        ]
     except Exception as error:
         # Values of code under test, say a sum of a number and a text: its error, on every rank.
         return [Release(task, latest, after, None, error) for task, _ in after]
+
+
+def _got(meeting: _Meeting, result: Any, count: int) -> list[int]:
+    """The bytes that each of so many ranks gets from the others, in a collective in which all wait for all."""
+    if meeting.name == "all_gather":
+        sizes = [_size(value) for value in result]
+        total = sum(sizes)
+        return [total - own for own in sizes]
+    return [_size(result) if count > 1 else 0] * count
+
+
+def _size(value: Any) -> int:
+    """The bytes of a value on its way to another process; none for one that cannot go there."""
+    if value is None:
+        return 0
+    if isinstance(value, int | float):
+        return 8
+    try:
+        return len(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    except Exception:
+        return 0
 
 
 def _copies(value: Any, count: int) -> list[Any]:

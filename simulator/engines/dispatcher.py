@@ -75,7 +75,7 @@ class Dispatcher:
         self._processes = processes
         self._fatal: CannotDo | None = None
         self._tasks: dict[int, Task] = {}
-        self._meetings = Meetings()
+        self._meetings = Meetings(sized=charging is not None)
         self._waiting: dict[int, Operation] = {}
         self._hung: list[SimulatedProcess] = []
         self._locked: list[int] = []
@@ -404,7 +404,7 @@ class Dispatcher:
             waited = self._waiting.pop(release.task)
             latency = 0
             if charging is not None:
-                latency = charging.wait(member, waited, release.time)
+                latency = charging.wait(member, waited, release.time, release.size)
             elif times[member.clock] < release.time:
                 times[member.clock] = release.time
             if member.process.spawned or member.process.rank in self._lockers:

@@ -227,19 +227,20 @@ class Sleep(Operation, frozen=True, gc=False):
 
 
 class Collective(Operation, frozen=True, gc=False):
-    """One rank's part in a collective. ``name`` is barrier, broadcast, all_gather, all_reduce_max/min/sum.
+    """One rank's part in a collective. ``name`` is barrier, broadcast, gather, all_gather, all_reduce_max/min/sum.
 
     ``group`` is the communicator: the sorted tuple of its ranks and an identity, so that two communicators of the
     same ranks stay apart. Everyone waits for everyone, except in a broadcast, where the source waits for nobody and
-    the others wait for the source only: that is all the data dependency there is, and code that relies on more is
-    wrong on some backend.
+    the others wait for the source only, and in a gather, where the destination waits for all and nobody else waits:
+    that is all the data dependency there is, and code that relies on more is wrong on some backend. ``one`` is that
+    source or destination.
     """
 
     name: str
     group: tuple[int, ...]
     group_id: int = 0
     value: Any = None
-    source: int = 0
+    one: int = 0
 
 
 class Join(Operation, frozen=True, gc=False):

@@ -8,6 +8,7 @@ millisecond and they come one after the other, as the schedule had them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -145,13 +146,29 @@ def _ends_of_meetings(attempt: AttemptTrace) -> dict[int, int]:
 
 
 def _collectives(attempt: AttemptTrace, slices: Sequence[Slice]) -> Iterator[tuple[int, int]]:
-    """From the rank that came last, or the source of a broadcast, to each of the others."""
-    for together in _meetings(attempt):
-        name, source = attempt.events[together[0]].arguments[0], attempt.events[together[0]].arguments[4]
-        origin = max(together, key=lambda position: (slices[position].start, position))
-        if name == "broadcast":
-            origin = next((p for p in together if attempt.events[p].rank == source), origin)
-        yield from ((origin, position) for position in together if position != origin)
+    """From the rank that came last, or the source of a broadcast, to each of the others; to the one that gathers."""
+    for members in _participants(attempt):
+        name, one = attempt.events[members[0]].arguments[0], attempt.events[members[0]].arguments[4]
+        center = max(members, key=lambda position: (slices[position].start, position))
+        if name in ("broadcast", "gather"):
+            own = [position for position in members if attempt.events[position].rank == one]
+            if not own:
+                continue  # The run ended before.
+            (center,) = own
+        others = (position for position in members if position != center)
+        yield from ((position, center) if name == "gather" else (center, position) for position in others)
+
+
+def _participants(attempt: AttemptTrace) -> Iterator[list[int]]:
+    """The positions of the events of each collective, wherever they are: the ranks' n-th ones on a communicator."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for position, event in enumerate(attempt.events):
+        if event.kind == "collective":
+            communicator = str(event.arguments[1:3])
+            found.setdefault((communicator, counts[communicator, event.rank]), []).append(position)
+            counts[communicator, event.rank] += 1
+    yield from found.values()
 
 
 def _conflicts(again: Reenacted) -> Iterator[tuple[int, int]]:

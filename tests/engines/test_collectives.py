@@ -19,10 +19,11 @@ def test_every_rank_gets_what_each_collective_combines(engine: str) -> None:
         n = rank.index + 1
         return [
             rank.all_gather(n), rank.all_reduce_sum(n), rank.all_reduce_max(n), rank.all_reduce_min(n),
-            rank.broadcast(n * 10, source=2), rank.barrier(),
+            rank.broadcast(n * 10, source=2), rank.barrier(), rank.gather(n, destination=1),
         ]  # fmt: skip
 
-    assert returned(run(engine, [program] * 3)) == [[[1, 2, 3], 6, 3, 1, 30, None]] * 3
+    everybody = [[1, 2, 3], 6, 3, 1, 30, None]
+    assert returned(run(engine, [program] * 3)) == [[*everybody, None], [*everybody, [1, 2, 3]], [*everybody, None]]
 
 
 @every_engine
@@ -40,6 +41,70 @@ def test_the_source_of_a_broadcast_does_not_wait_and_the_others_wait_for_it_alon
     assert returned(run(engine, [source, receiver, receiver])) == [
         None, ("go", ["after-broadcast"]), ("go", ["after-broadcast", "late"]),
     ]  # fmt: skip
+
+
+@every_engine
+def test_the_destination_of_a_gather_waits_for_all_and_nobody_else_waits(engine: str) -> None:
+    def program(rank: Rank) -> Any:
+        if rank.index == 2:
+            os.mkdir(rank.root / "late")
+        return rank.gather(rank.index, destination=0), sorted(os.listdir(rank.root))
+
+    # Undisturbed, rank 1 runs to its end before rank 2, which comes last, has done anything.
+    assert returned(run(engine, [program] * 3)) == [([0, 1, 2], ["late"]), (None, []), (None, ["late"])]
+
+
+@every_engine
+def test_a_rank_that_never_comes_to_a_gather_keeps_its_destination_alone(engine: str) -> None:
+    def program(rank: Rank) -> None:
+        if rank.index != 1:
+            rank.gather(rank.index)
+            rank.gather(rank.index, destination=2)
+
+    with engine_factory(engine, [program] * 3) as factory:
+        job = factory(PosixModel(), 0)
+        try:
+            job.start()
+            assert job.waiting() == {0: "gather", 2: "gather"}
+        finally:
+            job.close()
+
+
+@every_engine
+def test_gathering_to_different_ranks_is_a_mismatch(engine: str) -> None:
+    def program(rank: Rank) -> None:
+        rank.gather(0, destination=rank.index)
+
+    with engine_factory(engine, [program] * 2) as factory:
+        job = factory(PosixModel(), 0)
+        try:
+            job.start()
+            mismatch = job.mismatch
+        finally:
+            job.close()
+    assert mismatch is not None
+    assert (mismatch.issued, mismatch.expected) == ("gather to rank 1", "gather to rank 0")
+
+
+@every_engine
+def test_the_one_rank_of_a_collective_is_of_its_group(engine: str) -> None:
+    def program(rank: Rank) -> None:
+        group = rank.new_group([0, 1])
+        rank.gather(0, destination=2, group=group)
+
+    error = endings(run(engine, [program] * 3))[0].error
+    assert isinstance(error, ValueError)
+    assert str(error) == "gather: the destination 2 is not in the group [0, 1]"
+
+
+@every_engine
+def test_a_gather_takes_its_destination_alone_to_the_time_of_the_last(engine: str) -> None:
+    def program(rank: Rank) -> None:
+        rank.process.elapse(10.0 * rank.index)
+        rank.gather(0, destination=0)
+
+    times = run(engine, [program] * 3).attempts[0].times
+    assert times[0] == times[2] == times[1] + 10_000_000_000
 
 
 @every_engine

@@ -36,7 +36,7 @@ actions = st.one_of(
     st.tuples(st.sampled_from(("list", "stat", "newest", "read", "age", "touch")), names),
     st.tuples(st.sampled_from(("rename", "link", "symlink", "copytree")), names, names),
     st.tuples(st.sampled_from(("write", "append")), names, st.binary(max_size=3)),
-    st.tuples(st.sampled_from(("barrier", "sleep", "mkdtemp", "gather"))),
+    st.tuples(st.sampled_from(("barrier", "sleep", "mkdtemp", "all_gather", "gather"))),
     st.tuples(st.just("background"), st.tuples(st.sampled_from(("mkdir", "rmtree", "list")), names)),
 )  # fmt: skip
 scripts = st.lists(actions, max_size=6)
@@ -64,7 +64,8 @@ def act(rank: Rank, kind: str, *arguments: Any) -> Any:
         "write": lambda: paths[0].write_bytes(arguments[1]),
         "append": lambda: open(paths[0], "ab").write(arguments[1]),  # noqa: SIM115
         "barrier": lambda: rank.barrier(),
-        "gather": lambda: rank.all_gather((rank.index, time.time())),
+        "all_gather": lambda: rank.all_gather((rank.index, time.time())),
+        "gather": lambda: rank.gather((rank.index, time.time()), destination=1),
         "sleep": lambda: time.sleep(0.25),
         "mkdtemp": lambda: os.path.basename(__import__("tempfile").mkdtemp(dir=rank.root)),
         "background": lambda: rank.background(lambda: act(rank, *arguments[0])).wait(),

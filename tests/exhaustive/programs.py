@@ -110,8 +110,10 @@ def _do(rank: Rank, kind: str, paths: list[str], open_files: list[int]) -> Any:
             return fcntl.flock(open_files[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
         case "barrier":
             return rank.barrier()
-        case "gather":
+        case "all_gather":
             return rank.all_gather(len(open_files))
+        case "gather":
+            return rank.gather(len(open_files), destination=1)
         case "broadcast":
             return rank.broadcast(rank.index, source=0)
     raise AssertionError(kind)
@@ -120,7 +122,7 @@ def _do(rank: Rank, kind: str, paths: list[str], open_files: list[int]) -> Any:
 LOOKS = ("listdir", "exists", "size", "links", "readlink", "read", "lock", "try")
 CHANGES = ("mkdir", "create", "create", "truncate", "unlink", "rmdir", "rmtree", "chmod", "utime", "append")
 PAIRS = ("rename", "rename", "rename", "link", "symlink", "newer", "newer", "changed")
-MEETINGS = ("barrier", "gather", "broadcast", "late")
+MEETINGS = ("barrier", "all_gather", "gather", "gather", "broadcast", "late")
 
 
 def random_program(random: Random) -> list[Actions]:

@@ -97,6 +97,12 @@ PARTICULAR: list[list[Actions]] = [
     [[("create", "h"), ("unlink", "h"), ("write",)], [("link", "h", "g"), ("links", "g")]],
     [[("symlink", "a", "c"), ("create", "c/g")], [("rename", "a", "d"), ("listdir", "d")]],
     [[("rename", "a/f", "b/f")], [("newer", "a", "b")], [("chmod", "b"), ("changed", "a", "b")]],
+    [[("create", "a/g"), ("gather",), ("unlink", "h")], [("gather",), ("listdir", "a"), ("append", "h")]],
+    [
+        [("gather",), ("rename", "a", "b")],
+        [("rmdir", "b"), ("gather",), ("exists", "a")],
+        [("create", "b"), ("gather",)],
+    ],
     [[("late", "a/f", "h")], [("append", "h"), ("late", "a/f", "h")]],
 ]
 

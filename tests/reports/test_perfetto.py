@@ -102,6 +102,18 @@ def test_a_broadcast_leads_from_its_source() -> None:
     assert sorted(event["tid"] for event in events["f"]) == [1, 2]
 
 
+def test_a_gather_leads_to_its_destination_from_whoever_had_gone_on_long_before() -> None:
+    job = Recording(1, 3)
+    everybody = [0, 1, 2]
+    for rank in (1, 2, 0):
+        job.do(rank, "collective", "gather", everybody, 0, None, 0)
+        job.write_file(rank, f"of-{rank}")
+    job.end()
+    events = events_of(perfetto(job.trace()))
+    assert sorted(event["tid"] for event in events["s"] if event["cat"] == "collective") == [1, 2]
+    assert [event["tid"] for event in events["f"]] == [0, 0]
+
+
 def test_the_deciding_pair_is_marked_and_joined_by_an_arrow() -> None:
     trace = RUNS["race"]()
     events = events_of(perfetto(trace, reenact(trace)))

@@ -37,8 +37,10 @@ class Collectives:
 
     def complete(self, position: int, index: int) -> bool:
         brought = self.brought[position]
-        name, source = next(iter(brought.values()))[0].split(" from ")
-        return int(source) in brought if name == "broadcast" else len(brought) == self.size
+        name, _, one = next(iter(brought.values()))[0].split()
+        if name == "gather" and index != int(one):
+            return True
+        return int(one) in brought if name == "broadcast" else len(brought) == self.size
 
 
 class InTestRank:
@@ -64,6 +66,10 @@ class InTestRank:
     def broadcast(self, value: object, source: int = 0) -> object:
         mine = value if self.index == source else None
         return self._collective(f"broadcast from {source}", mine)[source]
+
+    def gather(self, value: object, destination: int = 0) -> list[object] | None:
+        brought = self._collective(f"gather to {destination}", value)
+        return [value for _, value in sorted(brought.items())] if self.index == destination else None
 
     def all_gather(self, value: object) -> list[object]:
         return [value for _, value in sorted(self._collective("all_gather from 0", value).items())]

@@ -121,10 +121,10 @@ class _Noting:
         self._note(task, self._charging.shown(task) - duration, duration)
         self._charging.charge(task, operation, duration, value, failed)
 
-    def wait(self, task: Any, operation: Operation, moment: int) -> int:
+    def wait(self, task: Any, operation: Operation, moment: int, size: int) -> int:
         """A collective is complete: the task arrived when its clock says, and goes on after the latency."""
         arrived = self._charging.shown(task)
-        latency = self._charging.wait(task, operation, moment)
+        latency = self._charging.wait(task, operation, moment, size)
         self._note(task, arrived, self._charging.shown(task) - arrived + latency)
         return latency
 
