@@ -51,11 +51,11 @@ class Incremental:
         plan = rank.broadcast(_begin(rank.root, step) if leader else None)
         name, known = cast("tuple[str, dict[str, str]]", plan)
         directory = rank.root / name
-        reports = cast("list[dict[str, manifests.Entry]]", rank.all_gather(self._write(state, directory, known)))
+        reports = rank.gather(self._write(state, directory, known))
         if leader:
             if self.fsync:
                 sync(rank.root)
-            files = {file: entry for report in reports for file, entry in report.items()}
+            files = manifests.merged(reports)
             manifests.write(directory, manifests.Manifest(step=step, files=files), self.fsync)
         rank.barrier()
         if leader:

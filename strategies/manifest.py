@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from strategies.durable import manifest as manifests
 from strategies.durable.files import remove, save_shards, sync
@@ -51,11 +51,11 @@ class ManifestLast:
             shard.name: manifests.Entry(size=os.stat(directory / shard.name).st_size, checksum=shard.checksum())
             for shard in state.shards
         }
-        reports = cast("list[dict[str, manifests.Entry]]", rank.all_gather(written))
+        reports = rank.gather(written)
         if leader:
             if self.fsync:
                 sync(rank.root)
-            files = {file: entry for report in reports for file, entry in report.items()}
+            files = manifests.merged(reports)
             manifests.write(directory, manifests.Manifest(step=step, files=files), self.fsync)
         rank.barrier()
         if leader:

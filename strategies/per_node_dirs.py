@@ -116,18 +116,28 @@ class _Survey(NamedTuple):
 
 
 def _survey(rank: StrategyRank, names: list[str]) -> _Survey:
-    """Exchange the names of the nodes' checkpoints; the first rank of each node gives the names of its directory."""
-    own = (checkpoints(names), os.urandom(4).hex() if rank.index == 0 else "")
-    answers = cast("list[tuple[list[str], str]]", rank.all_gather(own))
-    by_node = [set(found) for found, _ in answers[:: rank.ranks_per_node]]
-    return _Survey(set.intersection(*by_node), set.union(*by_node), answers[0][1])
+    """Exchange the names of the nodes' checkpoints; the first rank of each node gives the names of its directory.
+
+    By way of rank 0: what everybody would tell everybody grows with the square of the ranks.
+    """
+    answers = rank.gather(checkpoints(names))
+    survey = None
+    if answers is not None:
+        by_node = [set(cast("list[str]", found)) for found in answers[:: rank.ranks_per_node]]
+        survey = (set.intersection(*by_node), set.union(*by_node), os.urandom(4).hex())
+    return _Survey(*cast("tuple[set[str], set[str], str]", rank.broadcast(survey)))
 
 
 def _hand_around(rank: StrategyRank, shards: list[Shard], missing: list[Shard]) -> None:
     """Give every rank the content that it misses from a rank that has read it, as a broadcast of weights does."""
-    wanted = {name for names in rank.all_gather([shard.name for shard in missing]) for name in cast("list[str]", names)}
-    offers = rank.all_gather({s.name: s.loaded for s in shards if s.name in wanted and s.loaded is not None})
-    contents = {name: content for offer in offers for name, content in cast("dict[str, object]", offer).items()}
+    lists = rank.gather([shard.name for shard in missing])
+    names = {name for found in lists or () for name in cast("list[str]", found)}
+    wanted = cast("set[str]", rank.broadcast(names))
+    if not wanted:
+        return
+    offers = rank.gather({s.name: s.loaded for s in shards if s.name in wanted and s.loaded is not None})
+    found = {name: content for offer in offers or () for name, content in cast("dict[str, object]", offer).items()}
+    contents = cast("dict[str, object]", rank.broadcast(found))
     for shard in missing:
         shard.loaded = contents.get(shard.name)  # type: ignore[assignment]
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 from strategies.durable.files import sync
 from strategies.durable.names import checkpoints, directories
@@ -32,6 +32,11 @@ class Manifest(TypedDict):
 
     step: int
     files: dict[str, Entry]
+
+
+def merged(reports: list[object] | None) -> dict[str, Entry]:
+    """The files of all ranks, from what each rank has reported: dictionaries of its own files' entries."""
+    return {file: entry for report in reports or () for file, entry in cast("dict[str, Entry]", report).items()}
 
 
 def location(directory: Path, name: str, entry: Entry) -> Path:
