@@ -21,7 +21,7 @@ from simulator.interposition.listener import Held, Listener
 from simulator.interposition.system_calls import Signature
 from simulator.interposition.threads import umask_of
 from simulator.interposition.watching import Watched
-from simulator.operations import AccessCheck, Open, Readdir, Readlink, Sleep, Stat, Write
+from simulator.operations import AccessCheck, Open, Readdir, Readlink, Stat, Write
 
 _HERE: Final = (1 << 64) - 100
 """AT_FDCWD as a register holds it."""
@@ -48,10 +48,6 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def carry_out(listener: Listener, held: Held, signature: Signature, watched: Watched) -> Outcome:
     """Carry out a held call that is about the watched directory, and let its caller go on."""
-    operation = watched.operation
-    if isinstance(operation, Sleep):
-        listener.answer(held)
-        return Outcome()
     if signature.name in _MADE_HERE:
         return _made_here(listener, held, signature, watched)
     outcome = _looked_up(held, watched)

@@ -91,12 +91,15 @@ SIGNATURES: Final = (
     _by_descriptor("fchmod", 91, 52, 0),
     _by_descriptor("flock", 73, 32, 0),
     _by_descriptor("close", 3, 57, 0),
-    # A sleep is held so that a loop that polls needs no real time, and no luck.
+    # SLEEPS.
     Signature("nanosleep", 35, 101),
     Signature("clock_nanosleep", 230, 115),
     # Rings carry out calls that no filter sees: refused, so that programs fall back to ordinary calls.
     Signature("io_uring_setup", 425, 425),
 )
+
+SLEEPS: Final = frozenset({"nanosleep", "clock_nanosleep"})
+"""Held so that a loop that polls needs no real time, and no luck."""
 
 AUDIT_ARCHITECTURES: Final[Mapping[str, int]] = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """What seccomp calls a machine: AUDIT_ARCH_* of linux/audit.h."""

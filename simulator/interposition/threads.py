@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from simulator.interposition.system_calls import signatures
+from simulator.interposition.system_calls import SLEEPS, signatures
 
-_SLEEPS = [
-    [str(number)] for number, signature in signatures().items() if signature.name in ("nanosleep", "clock_nanosleep")
-]
+_SLEEPS = [[str(number)] for number, signature in signatures().items() if signature.name in SLEEPS]
 
 
 class Thread(msgspec.Struct, frozen=True):

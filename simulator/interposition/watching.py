@@ -29,7 +29,6 @@ from simulator.operations import (
     Readlink,
     Rename,
     Rmdir,
-    Sleep,
     Stat,
     Symlink,
     Truncate,
@@ -42,7 +41,6 @@ _REMOVE_DIRECTORY: Final = 0x200
 _NO_FOLLOW: Final = 0x100
 _FOLLOW: Final = 0x400
 """AT_REMOVEDIR, AT_SYMLINK_NOFOLLOW and AT_SYMLINK_FOLLOW of fcntl.h."""
-_ABSOLUTE_TIME: Final = 1
 """TIMER_ABSTIME of time.h."""
 _WORD: Final = 1 << 64
 
@@ -85,9 +83,6 @@ class Watch:
         name = signature.name
         if signature.paths:
             return self._by_path(held, signature)
-        if name in ("nanosleep", "clock_nanosleep"):
-            seconds = _duration(held, name)
-            return None if seconds is None else Watched(Sleep(seconds))
         if not signature.descriptors:
             return None
         descriptor = arguments.descriptor_of(held.arguments[signature.descriptors[0]])
@@ -215,18 +210,6 @@ def _gathered(held: Held) -> int:
     count = min(held.arguments[2], 1024)
     parts = arguments.bytes_at(held.thread, held.arguments[1], 16 * count)
     return 0 if parts is None else sum(length for _, length in struct.iter_unpack("=QQ", parts))
-
-
-def _duration(held: Held, name: str) -> float | None:
-    """The seconds of a sleep; None where they cannot be read. Of one until a moment, nothing is known but that."""
-    at = held.arguments
-    if name == "clock_nanosleep" and at[1] & _ABSOLUTE_TIME:
-        return 0.0
-    time = arguments.bytes_at(held.thread, at[0 if name == "nanosleep" else 2], 16)
-    if time is None:
-        return None
-    seconds, nanoseconds = struct.unpack("=qq", time)
-    return float(max(0.0, seconds + nanoseconds / 1e9))
 
 
 def _signed(argument: int) -> int:

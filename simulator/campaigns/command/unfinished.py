@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from simulator.engines.interface import Step
-from simulator.operations import Open, Sleep, paths_of
+from simulator.operations import Open, paths_of
 
 
 def unfinished_in_words(steps: Sequence[Step], ended: Collection[int], world_size: int) -> str:
-    """Each rank that has not ended with its last held call, sleeps aside, and how often it made that one in all."""
+    """Each rank that has not ended with its last held call, and how often it made that one in all."""
     said = []
     for rank in range(world_size):
         if rank in ended:
@@ -30,8 +30,6 @@ def _calls(steps: Iterable[Step]) -> list[str]:
     calls = []
     for step in steps:
         operation = step.operation
-        if isinstance(operation, Sleep):
-            continue
         paths: Sequence[str] = paths_of(operation)
         if not paths and (path := opened.get(getattr(operation, "fd", -1))) is not None:
             paths = (path,)

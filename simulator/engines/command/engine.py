@@ -15,6 +15,7 @@ import signal
 import socket
 import time
 from bisect import insort
+from collections import Counter
 from contextlib import suppress
 from typing import Any, Final
 
@@ -34,10 +35,10 @@ from simulator.interposition.announcements import Announcement, announced
 from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Outcome, carry_out
 from simulator.interposition.naming import Names
-from simulator.interposition.system_calls import signatures
+from simulator.interposition.system_calls import SLEEPS, signatures
 from simulator.interposition.threads import Thread, process_of
 from simulator.interposition.watching import Watch
-from simulator.operations import Close, Open, Operation, Readdir, Sleep
+from simulator.operations import Close, Open, Operation, Readdir
 from simulator.trace import Meeting
 
 _TICK: Final = 1_000
@@ -162,7 +163,7 @@ class CommandEngine:
         self._note(task, rank, thread, operation, outcome)
         if isinstance(operation, Close):
             rank.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
-        self._settle()
+        self._settle(thread)
 
     def kill(self, rank: int) -> None:
         """See ``Engine.kill``."""
@@ -173,6 +174,7 @@ class CommandEngine:
         """See ``Engine.hang``: what the rank waits for is never answered."""
         for task in [task for task, (holder, _) in self._held.items() if holder is self._ranks[rank]]:
             self._forget(task)
+        self._ranks[rank].dozing.clear()
 
     def default(self, last: int) -> int:
         """See ``Engine.default``."""
@@ -240,11 +242,15 @@ class CommandEngine:
         if self._by_descriptor.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
 
-    def _settle(self) -> None:
-        """Let everybody run until nothing moves. Raises Stuck where somebody runs on for too long."""
+    def _settle(self, granted: int | None = None) -> None:
+        """Let everybody run until nothing moves. Raises Stuck where somebody runs on for too long.
+
+        ``granted``: the thread that has just made its step.
+        """
         deadline = time.monotonic() + self._seconds
         pause = _FIRST_LOOK
         before: dict[int, dict[int, Any]] = {}
+        woken = Counter(() if granted is None else (granted,))
         while True:
             heard = self._hear(0.0)
             moving, asleep, quiet = False, {}, True
@@ -259,9 +265,10 @@ class CommandEngine:
                     if not rank.ended:
                         rank.note_quiet(asleep[rank.number])
                 self._admit()
-                if self.ready or not asleep or not self._goes_on_by_itself():
-                    return
-                self.guesses += 1
+                if not self._wake(woken):
+                    if self.ready or not asleep or not self._goes_on_by_itself():
+                        return
+                    self.guesses += 1
                 pause = _FIRST_LOOK
             before = asleep
             self._check_time()
@@ -269,6 +276,28 @@ class CommandEngine:
                 raise Stuck(f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s")
             self._hear(pause)
             pause = min(2 * pause, _LONGEST_LOOK)
+
+    def _wake(self, woken: Counter[int]) -> bool:
+        """End one sleep, if there is one: that of the thread that was ``woken`` least often, the lowest rank's first.
+
+        Sleeping is no step: who looks again and again for what the others do looks once after each of their steps, and
+        where nobody can be granted anything, on and on.
+        """
+        dozing = [(rank, thread) for rank in self._ranks for thread in sorted(rank.dozing, key=rank.task_number)]
+        if not dozing:
+            return False
+        rank, thread = min(dozing, key=lambda each: woken[each[1]])
+        if woken[thread] and self.ready:
+            return False
+        assert rank.listener is not None
+        held = rank.dozing.pop(thread)
+        if woken[thread] and thread not in rank.tasks:
+            # Who has made no call yet may wait for what takes its time, such as a server's start.
+            rank.listener.let_go(held)
+        else:
+            rank.listener.answer(held)
+        woken[thread] += 1
+        return True
 
     def _check_time(self) -> None:
         if self._until is not None and time.monotonic() > self._until:
@@ -344,6 +373,12 @@ class CommandEngine:
         if held is None:
             return
         signature = self._signatures[held.number]
+        if signature.name in SLEEPS:
+            if held.thread == rank.process or held.thread in rank.tasks:
+                rank.dozing[held.thread] = held
+            else:
+                rank.listener.let_go(held)
+            return
         if signature.name == "io_uring_setup":
             # No filter sees what a ring does. Libraries that try one, such as libuv, do without.
             rank.listener.refuse(held, errno.ENOSYS)
@@ -356,7 +391,7 @@ class CommandEngine:
             rank.listener.refuse(held, errno.ENOENT)
             return
         watched = self._watch.recognise(held, signature, rank.number_of)
-        if watched is None or (isinstance(watched.operation, Sleep) and held.thread not in rank.tasks):
+        if watched is None:
             self.dismissed += 1
             rank.listener.let_go(held)
             return
@@ -408,6 +443,7 @@ class CommandEngine:
 
     def _bury(self, rank: RankProcess, ending: Ending, code: int | None = None) -> None:
         rank.ended = True
+        rank.dozing.clear()
         for task in [task for task, (each, _) in self._held.items() if each is rank]:
             self._forget(task)
         self.endings[rank.number] = ending

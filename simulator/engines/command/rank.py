@@ -45,6 +45,8 @@ class RankProcess:
         self.ended = False
         self.waiting: dict[int, Waiting] = {}
         """By thread."""
+        self.dozing: dict[int, Held] = {}
+        """The sleeps that are about to begin, of its main thread and of those that are tasks, by thread."""
         self.tasks: dict[int, int] = {}
         """The number among this rank's tasks, by thread: 0 is the main one."""
         self._numbers: dict[tuple[int, int], int] = {}
@@ -70,6 +72,10 @@ class RankProcess:
         taken = max(self.tasks.values(), default=0)
         return self.tasks.setdefault(thread, taken + 1)
 
+    def task_number(self, thread: int) -> int:
+        """The number of a thread among this rank's tasks, -1 for one that is none yet."""
+        return self.tasks.get(thread, -1)
+
     def number_of(self, process: int, descriptor: int) -> int:
         """The simulated number of a descriptor of one of its processes; the next one if it has none yet."""
         known = self._numbers.get((process, descriptor))
@@ -85,20 +91,21 @@ class RankProcess:
     def moves(self) -> tuple[bool, dict[int, Thread]]:
         """Whether a thread of it that is not held may be running; and the threads that are not, as they are now.
 
-        A main thread in a sleep that ends by itself is about to run. One of the others may well sleep and look again
-        forever, which nothing depends on.
+        A main thread or a task in a sleep that ends by itself is about to run. One of the others may well sleep and
+        look again forever, which nothing depends on.
         """
         asleep: dict[int, Thread] = {}
         moving = False
         for process in descendants(self.process):
             for thread in threads_of(process):
-                if thread in self.waiting:
+                if thread in self.waiting or thread in self.dozing:
                     continue
                 now = thread_at(process, thread)
                 if now is None:
                     continue
                 asleep[thread] = now
-                moving = moving or not now.sleeps or (thread == self.process and sleeps_for_a_time(thread))
+                awaited = thread == self.process or thread in self.tasks
+                moving = moving or not now.sleeps or (awaited and sleeps_for_a_time(thread))
         return moving, asleep
 
     def is_quiet_since(self, asleep: dict[int, Thread]) -> bool:

@@ -18,6 +18,8 @@ import signal
 import socket
 import struct
 import sys
+import threading
+import time
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
@@ -49,6 +51,8 @@ _EVENTS = {
 }
 # Looks at files that raise no audit event.
 _LOOKS = ("access", "lstat", "readlink", "stat")
+# So often the main thread sleeps before it counts as one that looks again and again for what another rank does.
+_SLEEPS = 3
 _MEETING = "torch.distributed.distributed_c10d"
 _MEET = "init_process_group"
 
@@ -102,6 +106,7 @@ class Arming:
         self._late = environment["CKPTRACE_ARM"] == "late"
         self._done = False
         self._meeting: Any = None
+        self._sleeps = 0
 
     def begin(self) -> None:
         """Arm now, or when the time has come."""
@@ -109,6 +114,7 @@ class Arming:
             sys.addaudithook(self._audited)
             for name in _LOOKS:
                 self._wait_for_a_look(name)
+            self._wait_for_sleeps()
             self._wait_for_a_meeting()
         else:
             self.arm("the start")
@@ -145,6 +151,20 @@ class Arming:
                 if place < len(arguments) and self._is_watched(arguments[place]):
                     self.arm(event)
                     return
+
+    def _wait_for_sleeps(self) -> None:
+        """Arm when the main thread sleeps again and again: no supervisor could tell when it is done otherwise."""
+        original = time.sleep
+
+        @functools.wraps(original)
+        def sleep(*arguments: Any, **named: Any) -> None:
+            if not self._done and threading.current_thread() is threading.main_thread():
+                self._sleeps += 1
+                if self._sleeps == _SLEEPS:
+                    self.arm("time.sleep")
+            original(*arguments, **named)
+
+        time.sleep = sleep
 
     def _wait_for_a_look(self, name: str) -> None:
         """Arm when the program looks at something in the watched directory: what it finds may depend on the others.

@@ -1,0 +1,84 @@
+"""Ranks that sleep and look again: for the others' server before their first call is held, and for their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from simulator.campaigns.command.search import search
+from simulator.engines.canonical import event_of
+from simulator.operations import Sleep
+from simulator.run import Run
+from simulator.scenario import Budgets
+from simulator.schedulers.replay import TapeReplay
+from simulator.tape import Tape
+from simulator.trace import digest_of
+from tests.interposition.kernel import holds
+from tests.interposition.programs import experiment
+
+pytestmark = holds
+
+SERVER_LATER = """
+    if rank == 0:
+        os.mkdir(os.path.join(root, "a"))
+        os.mkdir(os.path.join(root, "b"))
+    meet()
+    os.mkdir(os.path.join(root, f"c-{rank}"))
+"""
+STORE_LATER = """
+    import torch.distributed as dist
+    if rank == 0:
+        os.mkdir(os.path.join(root, "a"))
+        os.mkdir(os.path.join(root, "b"))
+    dist.init_process_group("gloo")
+    os.mkdir(os.path.join(root, f"c-{rank}"))
+"""
+FILE_LATER = """
+    done = os.path.join(root, "done")
+    if rank == 0:
+        for n in range(5):
+            os.mkdir(os.path.join(root, str(n)))
+        os.mkdir(done)
+    else:
+        while not os.path.exists(done):
+            time.sleep(3600)
+        os.rmdir(done)
+"""
+IN_VAIN = """
+    while not os.path.exists(os.path.join(root, f"from-{1 - rank}")):
+        time.sleep(0.001)
+"""
+
+
+def digest(run: Run) -> str:
+    assert run.violation is None
+    assert run.incomplete is None
+    return digest_of([[event_of(step) for step in attempt.steps] for attempt in run.attempts])
+
+
+@pytest.mark.parametrize("arm", ["late", "start"])
+@pytest.mark.parametrize("body", [SERVER_LATER, STORE_LATER], ids=["sockets", "gloo"])
+def test_who_waits_for_a_server_before_any_call_is_held_lets_its_host_go_on(
+    tmp_path: Path, body: str, arm: str
+) -> None:
+    with experiment(tmp_path, body, arm=arm, silence=30) as under_test:
+        digests = {digest(under_test.run(TapeReplay(Tape()))) for _ in range(4)}
+    assert len(digests) == 1
+
+
+def test_sleeps_are_no_steps_and_take_no_time(tmp_path: Path) -> None:
+    with experiment(tmp_path, FILE_LATER, silence=30) as under_test:
+        run = under_test.run(TapeReplay(Tape()))
+        assert run.violation is None
+        assert run.incomplete is None
+        assert not any(isinstance(step.operation, Sleep) for step in run.attempts[0].steps)
+        assert search(under_test, schedules=10).verdict == "clean"
+
+
+def test_ranks_that_look_for_each_other_in_vain_are_broken_off_at_the_limit(tmp_path: Path) -> None:
+    with experiment(tmp_path, IN_VAIN, budgets=Budgets(operations=300)) as under_test:
+        result = search(under_test, schedules=3)
+    assert result.verdict == "incomplete"
+    assert result.reason is not None
+    assert "rank 0 is stat from-1" in result.reason
