@@ -50,6 +50,17 @@ IN_VAIN = """
         time.sleep(0.001)
 """
 
+SAVES_LATER = """
+    import threading
+    def save():
+        time.sleep(0.5)
+        os.mkdir(os.path.join(root, f"late-{rank}"))
+    os.mkdir(os.path.join(root, f"early-{rank}"))
+    thread = threading.Thread(target=save)
+    thread.start()
+    thread.join()
+"""
+
 
 def digest(run: Run) -> str:
     assert run.violation is None
@@ -57,13 +68,16 @@ def digest(run: Run) -> str:
     return digest_of([[event_of(step) for step in attempt.steps] for attempt in run.attempts])
 
 
-@pytest.mark.parametrize("arm", ["late", "start"])
-@pytest.mark.parametrize("body", [SERVER_LATER, STORE_LATER], ids=["sockets", "gloo"])
+@pytest.mark.parametrize(
+    ("body", "arm"),
+    [(SERVER_LATER, "late"), (SERVER_LATER, "start"), (STORE_LATER, "late")],
+    ids=["sockets", "sockets from the start", "gloo"],
+)
 def test_who_waits_for_a_server_before_any_call_is_held_lets_its_host_go_on(
     tmp_path: Path, body: str, arm: str
 ) -> None:
     with experiment(tmp_path, body, arm=arm, silence=30) as under_test:
-        digests = {digest(under_test.run(TapeReplay(Tape()))) for _ in range(4)}
+        digests = {digest(under_test.run(TapeReplay(Tape()))) for _ in range(3)}
     assert len(digests) == 1
 
 
@@ -82,3 +96,14 @@ def test_ranks_that_look_for_each_other_in_vain_are_broken_off_at_the_limit(tmp_
     assert result.verdict == "incomplete"
     assert result.reason is not None
     assert "rank 0 is stat from-1" in result.reason
+
+
+def test_a_thread_that_is_asleep_is_waited_for_before_a_job_is_said_to_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.engines.command.engine._GRACE", 0.02)
+    with experiment(tmp_path, SAVES_LATER, silence=30) as under_test:
+        run = under_test.run(TapeReplay(Tape()))
+    assert run.violation is None
+    assert run.incomplete is None
+    assert [type(step.operation).__name__ for step in run.attempts[0].steps] == ["Mkdir", "Mkdir"] * 2

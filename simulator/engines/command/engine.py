@@ -313,14 +313,22 @@ class CommandEngine:
     def _goes_on_by_itself(self) -> bool:
         """Whether something still happens although nobody waits to be granted anything.
 
-        A thread that is no task may wake up again and again without an effect on those that are, as gloo's does every
-        10 ms: it is not waited for longer than a few times.
+        A sleep that somebody has begun is waited for, up to the seconds that a rank may be silent. A thread that is no
+        task may wake up again and again without an effect on those that are, as gloo's does every 10 ms: it is not
+        waited for longer than a few times.
         """
         before = self._tasks_asleep()
+        latest = time.monotonic() + self._seconds
         for _ in range(_ROUNDS):
-            if self._hear(_GRACE) or any(not rank.ended and rank.moves()[0] for rank in self._ranks):
-                return True
-            if all(rank.ended or rank.is_quiet_since(rank.moves()[1]) for rank in self._ranks):
+            quiet = sleeping = True
+            while quiet and sleeping:
+                if self._hear(_GRACE) or any(not rank.ended and rank.moves()[0] for rank in self._ranks):
+                    return True
+                quiet = all(rank.ended or rank.is_quiet_since(rank.moves()[1]) for rank in self._ranks)
+                sleeping = time.monotonic() < latest and any(
+                    not rank.ended and rank.sleeps_for_a_time() for rank in self._ranks
+                )
+            if quiet:
                 return False
             if self._tasks_asleep() != before:
                 return True

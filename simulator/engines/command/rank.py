@@ -108,6 +108,15 @@ class RankProcess:
                 moving = moving or not now.sleeps or (awaited and sleeps_for_a_time(thread))
         return moving, asleep
 
+    def sleeps_for_a_time(self) -> bool:
+        """Whether one of its threads is in a sleep that ends by itself."""
+        return any(
+            sleeps_for_a_time(thread)
+            for process in descendants(self.process)
+            for thread in threads_of(process)
+            if thread not in self.waiting and thread not in self.dozing
+        )
+
     def is_quiet_since(self, asleep: dict[int, Thread]) -> bool:
         """Whether these threads have all slept since everything was quiet last."""
         return all(self._quiet.get(thread) == now for thread, now in asleep.items())
