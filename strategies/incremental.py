@@ -1,10 +1,11 @@
 """Incremental: a shard whose content has not changed since the last checkpoint is not written again.
 
 As ``manifest``: a directory of its own for every save, a manifest that is written last and names every file with size
-and checksum, readers that trust the manifest only, rank 0 picks for all. Before the save rank 0 tells the others what
-the newest checkpoint holds. A shard with a checksum that is among those is linked into the new directory (a second name
-of the same file, no copy), or with ``hard_links=False`` only named in the new manifest at the place where it lies;
-where a link is refused it is written. So one file may belong to several checkpoints, and deletion minds that.
+and checksum, readers that trust the manifest only, rank 0 picks for all. Before the save the ranks tell rank 0 the
+checksums of their shards, and it tells them which of these the newest checkpoint holds. A shard with a checksum that
+is among those is linked into the new directory (a second name of the same file, no copy), or with ``hard_links=False``
+only named in the new manifest at the place where it lies; where a link is refused it is written. So one file may belong
+to several checkpoints, and deletion minds that.
 
 Why it holds, wherever the job dies: everything that the text of ``manifest`` says, and besides
 - what is linked or named belongs to the newest checkpoint, which rotation never deletes and which is on disk as a
@@ -48,7 +49,8 @@ class Incremental:
 
     def save(self, rank: StrategyRank, state: State, step: int) -> None:
         leader = rank.index == 0
-        plan = rank.broadcast(_begin(rank.root, step) if leader else None)
+        checksums = rank.gather([shard.checksum() for shard in state.shards])
+        plan = rank.broadcast(_begin(rank.root, step, _united(checksums)) if leader else None)
         name, known = cast("tuple[str, dict[str, str]]", plan)
         directory = rank.root / name
         reports = rank.gather(self._write(state, directory, known))
@@ -105,8 +107,15 @@ class Incremental:
         _sweep(root, directories(root))
 
 
-def _begin(root: Path, step: int) -> tuple[str, dict[str, str]]:
-    """Make the directory of a save; give its name and, by checksum, where the newest checkpoint's files lie."""
+def _united(checksums: list[object] | None) -> set[str]:
+    return {checksum for found in checksums or () for checksum in cast("list[str]", found)}
+
+
+def _begin(root: Path, step: int, wanted: set[str]) -> tuple[str, dict[str, str]]:
+    """Make the directory of a save; give its name and where the newest checkpoint has files of the checksums wanted.
+
+    All that it has would be too much to tell: everybody would be told something of everybody.
+    """
     names = directories(root)
     published = _sweep(root, names)
     name = new_name(step, checkpoints(names))
@@ -115,6 +124,8 @@ def _begin(root: Path, step: int) -> tuple[str, dict[str, str]]:
     for newest, manifest in reversed(published.items()):
         if manifests.is_intact(root / newest, manifest):
             for file, entry in manifest["files"].items():
+                if entry["checksum"] not in wanted:
+                    continue
                 path = manifests.location(root / newest, file, entry)
                 known[entry["checksum"]] = str(path.relative_to(root))
             break

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from strategies.durable.manifest import load_verified
 from strategies.incremental import Incremental
 from strategies.manifest import ManifestLast
 from strategies.per_node_dirs import PerNodeDirectories
@@ -167,6 +169,17 @@ def test_a_manifest_keeps_a_damaged_file_from_being_taken_for_good(tmp_path: Pat
     newest.write_bytes((tmp_path / "checkpoint-1" / "optimizer.pt").read_bytes())
     with pytest.raises(AssertionError, match="not the content that the manifest says"):
         training.resumable()
+
+
+@pytest.mark.parametrize("left", [0, 8, 11, 40, -40, -2, -1])
+def test_a_rank_that_reads_its_part_of_a_torn_manifest_says_so(tmp_path: Path, left: int) -> None:
+    training = Training(tmp_path, ManifestLast, keep=2)
+    training.run(1)
+    path = tmp_path / "checkpoint-1" / "manifest.json"
+    path.write_text(path.read_text()[:left])
+    rank: Any = SimpleNamespace(fresh_state=lambda step: pytest.fail("nothing is known of a torn manifest"))
+    with pytest.raises(ValueError, match=r"manifest.json: torn"):
+        load_verified(rank, path.parent)
 
 
 @pytest.mark.parametrize("hard_links", [True, False])
