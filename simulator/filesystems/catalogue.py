@@ -129,11 +129,11 @@ def _cross_device(parts: Parts, options: Mounts) -> Layer:
 
 
 def _objects(parts: Parts, options: ObjectOptions) -> Layer:
-    layer: Layer = Objects(parts.server, parts.journal, parts.ranks_per_node, options)
-    if options.cache_seconds:
-        lifetime = round(options.cache_seconds * SECOND)
-        layer = StatCache(layer, parts.decisions, parts.journal, parts.ranks_per_node, lifetime, options.cache_negative)
-    return layer
+    store = Objects(parts.server, parts.journal, parts.ranks_per_node, options)
+    if not options.cache_seconds:
+        return store
+    lifetime = round(options.cache_seconds * SECOND)
+    return StatCache(store, parts.decisions, parts.journal, parts.ranks_per_node, lifetime, options.cache_negative)
 
 
 PROFILES: Mapping[str, Profile] = {

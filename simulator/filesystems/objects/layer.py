@@ -15,7 +15,7 @@ from simulator.filesystems.objects.uploads import Uploads
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.paths import parse
-from simulator.filesystems.posix.walk import parent_of
+from simulator.filesystems.posix.walk import locate, parent_of, start_of
 from simulator.filesystems.views.attributes import attributes_of, path_of
 from simulator.filesystems.views.journal import Journal
 from simulator.filesystems.views.node_locks import lock_on_node, would_wait_on_node
@@ -56,11 +56,13 @@ class Objects:
         self._renames = Renames(server)
         self._local: dict[Inode, frozenset[int]] = {}
         self._now = 0
+        self._linked = False
+        """Whether there ever was a symbolic link: without, no path needs to be looked through."""
         self._actions: dict[type[Operation], Any] = {
             AccessCheck: self._access, Close: self._close, Fsync: self._fsync, Link: _no_links, Lock: self._lock,
             Mkdir: self._mkdir, Mkfifo: _no_links, Open: self._open, Readdir: self._readdir, Rename: self._rename,
-            Rmdir: self._rmdir, Stat: self._stat, Symlink: _no_links, Truncate: self._truncate, Unlink: self._unlink,
-            Write: self._write,
+            Rmdir: self._rmdir, Stat: self._stat, Symlink: self._symlink, Truncate: self._truncate,
+            Unlink: self._unlink, Write: self._write,
         }  # fmt: skip
 
     def perform(self, rank: int, operation: Operation, now: int = 0) -> Any:
@@ -112,13 +114,14 @@ class Objects:
             key = parse(operation.path).names
             if key is not None and found(self._server.tree, "/".join(key)) is None:
                 return self._uploads.begin(rank, self._node(rank), operation, "/".join(key), None, now)
-        place = self._place(rank, operation.path, operation.at)
+        new = bool(flags & os.O_CREAT and flags & os.O_EXCL)
+        place = self._place(rank, operation.path, operation.at, follow=not (new or flags & os.O_NOFOLLOW))
         if not writes or place is None:
             return self._server.perform(rank, operation, now)
         directory, name = place
         existing = directory.entries.get(name)
         if (existing is None and not flags & os.O_CREAT) or (existing is not None and (
-            existing.entries is not NO_ENTRIES or (flags & os.O_CREAT and flags & os.O_EXCL)
+            existing.entries is not NO_ENTRIES or existing.text is not None or new
         )):  # fmt: skip
             return self._server.perform(rank, operation, now)  # Which fails.
         return self._uploads.begin(rank, self._node(rank), operation, _joined(directory, name), existing, now)
@@ -194,6 +197,12 @@ class Objects:
             return self._server.perform(rank, operation, now)
         return self._renames.go_on(rank, operation, _joined(*source), _joined(*target), now)
 
+    def _symlink(self, rank: int, operation: Symlink, now: int) -> Any:
+        if not self._options.symbolic_links:
+            raise failure(errno.EPERM)
+        self._server.perform(rank, operation, now)
+        self._linked = True
+
     # -- directories --------------------------------------------------------------------------------------------
 
     def _mkdir(self, rank: int, operation: Mkdir, now: int) -> Any:
@@ -227,7 +236,7 @@ class Objects:
     def _stat(self, rank: int, operation: Stat, now: int) -> Any:
         if not isinstance(operation.target, str):
             return self._server.perform(rank, operation, now)
-        writing = self._written_here(rank, operation.target, operation.at)
+        writing = self._written_here(rank, operation.target, operation.at, follow=operation.follow)
         if writing is not None:
             return attributes_of(writing)
         self._require_seen(rank, operation.target, operation.at)
@@ -254,10 +263,23 @@ class Objects:
         nodes = self._local.get(directory)
         return nodes is None or self._node(rank) in nodes or holds_objects(directory)
 
-    def _place(self, rank: int, path: str, at: int | None) -> tuple[Inode, str] | None:
+    def canonical(self, path: str, *, follow: bool) -> str:
+        """The path without symbolic links, the last name's too if ``follow``; itself where it leads nowhere."""
+        if self._linked:
+            with suppress(OSError):
+                place = locate(self._server.tree, self._server.tree.root, parse(path), follow)
+                return _joined(place.directory, place.name)
+        return path
+
+    def _place(self, rank: int, path: str, at: int | None, *, follow: bool = False) -> tuple[Inode, str] | None:
         """The directory and the name that a path ends with; None where the path leads nowhere. Raises ENOENT."""
+        tree = self._server.tree
         try:
-            directory, parsed = parent_of(self._server.tree, rank, path, at)
+            directory, parsed = parent_of(tree, rank, path, at)
+            last = directory.entries.get(parsed.last) if follow and self._linked else None
+            if last is not None and last.text is not None:
+                place = locate(tree, start_of(tree, rank, path, at), parsed, follow)
+                directory, parsed = place.directory, parse(place.name)
         except OSError:
             return None
         if self._local:
@@ -274,9 +296,9 @@ class Objects:
         if there is not None and not self._sees(rank, there):
             raise failure(errno.ENOENT)
 
-    def _written_here(self, rank: int, path: str, at: int | None) -> Inode | None:
+    def _written_here(self, rank: int, path: str, at: int | None, *, follow: bool = True) -> Inode | None:
         """What the rank's node is writing under a name where there is nothing yet."""
-        place = self._place(rank, path, at) if self._uploads.open else None
+        place = self._place(rank, path, at, follow=follow) if self._uploads.open else None
         if place is None or place[1] in place[0].entries:
             return None
         return self._uploads.under(_joined(*place), self._node(rank))
@@ -308,5 +330,5 @@ def _joined(directory: Inode, name: str) -> str:
 
 
 def _no_links(rank: int, operation: Operation, now: int) -> Any:
-    """There are none, nor pipes (link(2), symlink(2), mknod(2), section ERRORS, EPERM)."""
+    """There are no hard ones, nor pipes (link(2), mknod(2), section ERRORS, EPERM)."""
     raise failure(errno.EPERM)

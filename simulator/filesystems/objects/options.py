@@ -20,8 +20,9 @@ class ObjectOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     a ``marker`` that all see. ``sync``: an fsync does ``nothing``, or it ``completes`` the upload, after which nothing
     can be written. ``dies``: a process that dies ``publishes`` what it had written, since the kernel closes its files,
     or ``drops`` it. ``conflict``: of two that replace an object at a time, the later one ``wins``, or gets ESTALE
-    (``stale``) when it closes or syncs. ``unfinished``: a file that a node has not closed yet cannot be renamed or
-    removed (``hidden``), or it ``moves``: renamed, it is put under its key first; removed, it never is.
+    (``stale``) when it closes or syncs, if another node has replaced or deleted the object. ``unfinished``: a file that
+    a node has not closed yet cannot be renamed or removed (``hidden``), or it ``moves``: renamed, it is put under its
+    key first; removed, it never is. ``symbolic_links``: there are such; hard links there never are.
 
     ``cache_seconds``: so long a node remembers what it found under a name; ``cache_negative``: also that it found
     nothing; ``stale`` bounds how many answers of an attempt are stale.
@@ -37,6 +38,7 @@ class ObjectOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dies: Literal["publishes", "drops"] = "drops"
     conflict: Literal["wins", "stale"] = "wins"
     unfinished: Literal["hidden", "moves"] = "hidden"
+    symbolic_links: bool = False
     cache_seconds: Seconds = 0.0
     cache_negative: bool = True
     stale: Count | None = None
@@ -46,18 +48,22 @@ OBJECT_STORE: Final = ObjectOptions(directories="none")
 """Keys and whole objects, used by a library in the process: what all object stores can do."""
 
 GCSFUSE: Final = ObjectOptions(
-    rename_directory="many", modify=True, directories="marker", dies="publishes", unfinished="moves", cache_seconds=60.0
-)
+    rename_directory="many", modify=True, directories="marker", dies="publishes", conflict="stale", unfinished="moves",
+    symbolic_links=True, cache_seconds=60.0,
+)  # fmt: skip
 """A flat bucket mounted by gcsfuse with its defaults.
 
 docs/semantics.md of gcsfuse: files are copied and deleted when renamed, directories are not renamed unless
 rename-dir-limit allows it (``many``, issue 644), a file is final when it is closed and a sync does not make it so, stat
 and type caches live for 60 seconds, also for what was not found. A file that is being written is finalized when it is
-renamed; unlinked before it was ever closed, it is dropped (``Unlink`` in internal/fs/fs.go)."""
+renamed; unlinked before it was ever closed, it is dropped (``Unlink`` in internal/fs/fs.go). Since 2.8 an object that
+another mount has replaced or deleted is not written over: ESTALE (release notes of 2.8.0). A symbolic link is an object
+that says so in its metadata (release notes of 3.9.0); here every node sees at once where it leads, though what lies
+there may come from the cache."""
 
 GCSFUSE_HNS: Final = ObjectOptions(
     rename_file="atomic", rename_directory="atomic", modify=True, directories="marker", dies="publishes",
-    conflict="stale", unfinished="moves", cache_seconds=60.0,
+    conflict="stale", unfinished="moves", symbolic_links=True, cache_seconds=60.0,
 )  # fmt: skip
 """A bucket with a hierarchical namespace: as a flat one, but renames are atomic, of directories too (the same text)."""
 

@@ -75,7 +75,7 @@ class Renames:
             self._server.perform(rank, Unlink(source), now)
             return
         copy = Inode(new_inode_number(self._server.tree, rank), inode.mode, now)
-        copy.content = inode.content
+        copy.content, copy.text = inode.content, inode.text
         put_object(self._server.tree, rank, target, copy, now)
 
     def _remove_empty(self, rank: int, path: str, directory: Inode, now: int) -> None:

@@ -12,10 +12,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from simulator.filesystems.interface import Attributes
+from simulator.filesystems.objects.layer import Objects
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.views.decisions import Decisions
 from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.layers import Layer
 from simulator.operations import CHANGING, AccessCheck, Close, Fsync, Open, Operation, Stat, paths_of
 
 _LOOKS: Final = (Stat, AccessCheck)
@@ -26,7 +26,7 @@ class StatCache:
 
     def __init__(
         self,
-        below: Layer,
+        below: Objects,
         decisions: Decisions,
         journal: Journal,
         ranks_per_node: int,
@@ -34,6 +34,7 @@ class StatCache:
         negative: bool,
     ) -> None:
         self._perform = below.perform
+        self._canonical = below.canonical
         self._decisions = decisions
         self._journal = journal
         self._ranks_per_node = ranks_per_node
@@ -45,25 +46,26 @@ class StatCache:
         self.would_wait = below.would_wait
         self.mtime_order = below.mtime_order
         self.unordered = True
-        self.digest = below.digest  # type: ignore[attr-defined]
+        self.digest = below.digest
         self._restart = below.restart
 
     def perform(self, rank: int, operation: Operation, now: int = 0) -> Any:
         """See ``Filesystem.perform``."""
         if rank < 0:
             return self._perform(rank, operation, now)
-        path = _path(operation)
+        path = self._path(operation)
         if path is not None and isinstance(operation, _LOOKS):
             return self._looked(rank, operation, path, now)
         if path is not None and isinstance(operation, Open) and not operation.flags & os.O_CREAT:
             known = self._remembered(rank, operation, path, now)
             if known is not None and known[0] is None and self._differs(rank, operation, path, None, now):
                 raise failure(errno.ENOENT)
+        changed = self._changed(operation) if type(operation) in CHANGING else ()
         given = self._perform(rank, operation, now)
         node = rank // self._ranks_per_node
         if type(operation) in CHANGING:
-            for each in paths_of(operation):
-                self._forget(node, each.strip("/"))
+            for each in changed:
+                self._forget(node, each)
             if isinstance(operation, Open) and path is not None:
                 self._journal.put(self._written, (rank, given), path)
         elif isinstance(operation, Close | Fsync) and (rank, operation.fd) in self._written:
@@ -98,7 +100,7 @@ class StatCache:
         """Whether the node goes by what it remembers, where that is not so any more."""
         present: Attributes | None = None
         with suppress(OSError):
-            present = self._perform(rank, Stat(path), now)
+            present = self._perform(rank, Stat(path, follow=False), now)  # Links in it have been followed.
         if present == known:
             return False
         text = f"node {rank // self._ranks_per_node} answers from what it remembers of {path!r}"
@@ -119,14 +121,21 @@ class StatCache:
         above = path.rpartition("/")[0]
         self._journal.drop(self._known, (node, above))
 
+    def _path(self, operation: Operation) -> str | None:
+        """The path of an operation on a name, as keys have it; None where it is relative to a descriptor."""
+        path = getattr(operation, "target", None) if isinstance(operation, Stat) else getattr(operation, "path", None)
+        if not isinstance(path, str) or getattr(operation, "at", None) is not None:
+            return None
+        follow = getattr(operation, "follow", True)
+        if isinstance(operation, Open):
+            follow = not operation.flags & (os.O_NOFOLLOW | os.O_EXCL)
+        return self._canonical(path, follow=follow).strip("/")
+
+    def _changed(self, operation: Operation) -> set[str]:
+        """What an operation is about to change: a symbolic link, or what it leads to."""
+        paths = paths_of(operation)
+        return {self._canonical(path, follow=follow).strip("/") for path in paths for follow in (False, True)}
+
     def _moment(self, rank: int, operation: Operation, now: int) -> int:
         acting = self._decisions.acting
         return now if acting is None else acting(rank, operation)[2]
-
-
-def _path(operation: Operation) -> str | None:
-    """The path of an operation on a name, as keys have it; None where it is relative to a descriptor."""
-    path = getattr(operation, "target", None) if isinstance(operation, Stat) else getattr(operation, "path", None)
-    if not isinstance(path, str) or getattr(operation, "at", None) is not None:
-        return None
-    return path.strip("/")

@@ -37,6 +37,8 @@ class Uploads:
         self._journal = journal
         self._options = options
         self.open: dict[Inode, Upload] = {}
+        self._put_by: dict[Inode, int] = {}
+        """Which node put an object there. What nodes did not upload, but moved, is in here for none."""
 
     def begin(self, rank: int, node: int, operation: Open, key: str, existing: Inode | None, now: int) -> int:
         """Open a file for writing; gives its descriptor. Raises EPERM, EINVAL for what cannot be written so."""
@@ -81,11 +83,18 @@ class Uploads:
             return
         present = found(tree, upload.key)
         self._journal.put(self.open, inode, msgspec.structs.replace(upload, complete=True))
-        if self._options.conflict == "stale" and present is not upload.replaces:
+        if self._is_stale(upload, present):
             raise failure(errno.ESTALE)
         if present is not None and present.entries is not NO_ENTRIES:
             raise failure(errno.EISDIR)
         put_object(tree, rank, upload.key, inode, now)
+        self._journal.put(self._put_by, inode, upload.node)
+
+    def _is_stale(self, upload: Upload, present: Inode | None) -> bool:
+        """Whether another node has replaced or deleted what the upload was to replace."""
+        if self._options.conflict != "stale" or present is upload.replaces:
+            return False
+        return present is None or self._put_by.get(present) != upload.node
 
     def end(self, inode: Inode) -> None:
         """Nobody writes to it any more."""
@@ -95,7 +104,11 @@ class Uploads:
         """What would become of a state by them if every process died now."""
         if self._options.dies == "drops":
             return 0
-        waiting = sorted((each.key, token(inode.content)) for inode, each in self.open.items() if not each.complete)
+        waiting = sorted(
+            (each.key, token(inode.content), self._is_stale(each, found(self._server.tree, each.key)))
+            for inode, each in self.open.items()
+            if not each.complete
+        )
         if not waiting:
             return 0
         return int.from_bytes(

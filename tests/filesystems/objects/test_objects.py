@@ -17,6 +17,7 @@ from simulator.operations import (
     Mkdir,
     Open,
     Read,
+    Readlink,
     Rename,
     Rmdir,
     Stat,
@@ -215,7 +216,8 @@ def test_whether_a_directory_can_be_renamed_depends_on_the_store(profile: str, s
 
 
 def test_of_two_that_replace_an_object_the_later_one_wins_or_has_a_stale_handle() -> None:
-    for profile, said, left in (("object-store", None, b"second"), ("gcsfuse-hns", "ESTALE", b"first")):
+    stale = ("ESTALE", b"first")
+    for profile, (said, left) in {"object-store": (None, b"second"), "gcsfuse": stale, "gcsfuse-hns": stale}.items():
         node = store(profile)
         writing = [node.do(rank, Open("f", CREATE)) for rank in (0, 1)]
         node.do(0, Write(writing[0], b"first"))
@@ -226,10 +228,87 @@ def test_of_two_that_replace_an_object_the_later_one_wins_or_has_a_stale_handle(
         assert node.content(0, "f") == left
 
 
-def test_there_are_no_links() -> None:
-    node = store()
+@pytest.mark.parametrize("profile", ["gcsfuse", "gcsfuse-hns"])
+def test_gcsfuse_does_not_write_over_what_another_node_has_changed_since(profile: str) -> None:
+    for change in (Unlink("f"), None):
+        node = store(profile)
+        node.create(0, "f")
+        writing = node.do(0, Open("f", os.O_WRONLY | os.O_TRUNC))
+        node.do(0, Write(writing, b"mine"))
+        if change is None:
+            node.create(1, "f")
+        else:
+            assert node.do(1, change) is None
+        assert node.do(0, Close(writing)) == "ESTALE"
+
+
+def test_processes_of_one_gcsfuse_mount_write_over_each_others_files() -> None:
+    node = Machines(by_profile("gcsfuse", {}, nodes=1, ranks_per_node=2))
     node.create(0, "f")
-    assert node.do(0, Link("f", "g")) == node.do(0, Symlink("f", "g")) == "EPERM"
+    writing = [node.do(rank, Open("f", os.O_WRONLY | os.O_TRUNC)) for rank in (0, 1)]
+    for rank in (0, 1):
+        node.do(rank, Write(writing[rank], b"of %d" % rank))
+        assert node.do(rank, Close(writing[rank])) is None
+    assert node.content(0, "f") == b"of 1"
+
+
+@pytest.mark.parametrize("profile", ALL)
+def test_there_are_no_hard_links(profile: str) -> None:
+    node = store(profile)
+    node.create(0, "f")
+    assert node.do(0, Link("f", "g")) == "EPERM"
+
+
+@pytest.mark.parametrize("profile", ["object-store", "mountpoint-s3"])
+def test_without_metadata_there_are_no_symbolic_links(profile: str) -> None:
+    assert store(profile).do(0, Symlink("f", "g")) == "EPERM"
+
+
+@pytest.mark.parametrize("profile", ["gcsfuse", "gcsfuse-hns"])
+def test_a_symbolic_link_on_gcsfuse_leads_every_node_to_its_target(profile: str) -> None:
+    node = store(profile)
+    node.mkdir(0, "one")
+    node.create(0, "one/f", b"1")
+    assert node.do(0, Symlink("one", "latest")) is None
+    assert node.do(1, Readlink("latest")) == "one"
+    assert node.do(1, Symlink("two", "latest")) == "EEXIST"
+    assert node.content(1, "latest/f") == b"1"
+    assert node.do(1, Stat("latest", follow=False)).mode & 0o170000 == 0o120000
+    assert node.do(1, Stat("latest")).mode & 0o170000 == 0o040000
+    assert node.do(0, Symlink("two", "new")) is None
+    list(in_parts(node, 0, Rename("new", "latest")))
+    assert node.do(1, Readlink("latest")) == "two"
+    assert node.do(0, Unlink("latest")) is None
+    assert node.content(1, "one/f") == b"1"
+
+
+def test_an_object_that_is_written_through_a_symbolic_link_is_put_under_its_own_key() -> None:
+    node = store("gcsfuse")
+    for link, target in (("there", "f"), ("dangling", "g")):
+        node.do(0, Symlink(target, link))
+    node.create(0, "f", b"old")
+    for name in ("there", "dangling"):
+        writing = node.do(0, Open(name, CREATE | os.O_TRUNC))
+        node.do(0, Write(writing, b"new"))
+        assert node.do(0, Close(writing)) is None
+    assert keys(node) == ["dangling", "f", "g", "there"]
+    assert (node.content(1, "f"), node.content(1, "g")) == (b"new", b"new")
+    assert node.do(0, Open("there", CREATE | os.O_EXCL)) == "EEXIST"
+    assert node.do(0, Open("there", os.O_WRONLY | os.O_NOFOLLOW)) == "ELOOP"
+
+
+def test_a_node_knows_what_it_did_itself_behind_a_symbolic_link() -> None:
+    node = store("gcsfuse")
+    node.mkdir(0, "one")
+    node.do(0, Symlink("one", "latest"))
+    assert not node.exists(0, "latest/f")
+    node.create(0, "one/f")
+    assert node.exists(0, "latest/f", stale_name=1)
+    node.do(0, Unlink("latest/f"))
+    assert not node.exists(0, "one/f", stale_name=1)
+    node.create(1, "one/f")
+    assert node.may_be(node.exists, 0, "latest/f", stale_name=1) == {True, False}
+    assert node.do(0, Stat("latest", follow=False), stale_name=1).mode & 0o170000 == 0o120000
 
 
 def test_gcsfuse_remembers_what_it_found_and_what_it_did_not_for_a_minute() -> None:
