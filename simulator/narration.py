@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from simulator.operations import FROM_ONE, TO_ONE
 from simulator.trace import Event
 
 _DESCRIPTOR = re.compile(r"fd\d+")
@@ -188,7 +189,7 @@ class Narrator:
     def _collective(
         self, event: Event, name: str, group: Any, group_id: int = 0, value: Any = None, one: int = 0
     ) -> Phrase:
-        way = {"broadcast": "from", "gather": "to"}.get(name)
+        way = "from" if name in FROM_ONE else "to" if name in TO_ONE else None
         return Phrase(collective_name(name), (), f"{way} rank {one}" if way else "")
 
     def _join(self, event: Event, task: int) -> Phrase:

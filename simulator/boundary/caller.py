@@ -25,6 +25,12 @@ class Caller(Protocol):
     cwd: str
     """Current directory, absolute; below the root at the start."""
     umask: int
+    world_size: int
+    """The number of ranks of the job."""
+    joined: bool
+    """Whether the rank has joined the job's process group, without ``init_process_group``, before its code begins."""
+    groups: Any
+    """What ``torch.distributed`` keeps of the rank (``distributed.world.World``); None until it is first asked."""
 
     @property
     def environ(self) -> dict[str, str]:

@@ -83,6 +83,24 @@ def class_for(original: Any, simulated: Simulated) -> Any:
     return replacement
 
 
+class RanksOwn:
+    """In place of an object of which each rank has its own: for everybody else it is the one that was there."""
+
+    def __init__(self, original: Any, simulated: Simulated) -> None:
+        object.__setattr__(self, "__wrapped__", original)
+        object.__setattr__(self, "_simulated", simulated)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chosen(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._chosen(), name, value)
+
+    def _chosen(self) -> Any:
+        caller = current()
+        return self.__dict__["__wrapped__"] if caller is None else self.__dict__["_simulated"](caller)
+
+
 def original_of(replacement: Any) -> Any:
     """What was there before a replacement; the thing itself if it is none."""
     return getattr(replacement, "__wrapped__", replacement)

@@ -38,7 +38,7 @@ from simulator.boundary import (
 from simulator.boundary.caller import CURRENT
 from simulator.boundary.calls import Simulated
 from simulator.boundary.captured import Captures, Change
-from simulator.boundary.dispatch import class_for, function_for, method_for
+from simulator.boundary.dispatch import RanksOwn, class_for, function_for, method_for
 from simulator.boundary.imports import LateModules
 from simulator.boundary.printing import Streams
 
@@ -48,11 +48,18 @@ FUNCTIONS: Final[dict[str, Simulated]] = {
     **files.FUNCTIONS, **identity.FUNCTIONS, **locks.FUNCTIONS, **names.FUNCTIONS, **numpy_adapter.FUNCTIONS,
     **randomness.FUNCTIONS, **safetensors_adapter.FUNCTIONS, **threads.FUNCTIONS, **torch_adapter.FUNCTIONS,
 }  # fmt: skip
-METHODS: Final[dict[str, Simulated]] = {**identity.METHODS, **randomness.METHODS, **threads.METHODS}
-CLASSES: Final[dict[str, Simulated]] = {
-    **files.CLASSES, **mappings.CLASSES, **safetensors_adapter.CLASSES, **torch_adapter.CLASSES,
+METHODS: Final[dict[str, Simulated]] = {
+    **distributed_adapter.METHODS, **identity.METHODS, **randomness.METHODS, **threads.METHODS,
 }  # fmt: skip
-"""What is replaced, by ``module:name`` (methods ``module:Class.name``), with what a rank gets instead."""
+CLASSES: Final[dict[str, Simulated]] = {
+    **distributed_adapter.CLASSES, **files.CLASSES, **mappings.CLASSES, **safetensors_adapter.CLASSES,
+    **torch_adapter.CLASSES,
+}  # fmt: skip
+OBJECTS: Final[dict[str, Simulated]] = {**distributed_adapter.OBJECTS}
+"""What is replaced, by ``module:name`` (methods ``module:Class.name``), with what a rank gets instead.
+
+For objects that is a function of the caller which gives the rank's own one.
+"""
 
 SUPPORTS: Final = ("supports_dir_fd", "supports_effective_ids", "supports_fd", "supports_follow_symlinks")
 """Sets of functions in ``os`` that say what a function can do; ``shutil`` and others ask them."""
@@ -73,10 +80,14 @@ def _method(original: Any, simulated: Simulated, module: ModuleType) -> Any:
     return method_for(original, simulated)
 
 
+def _object(original: Any, simulated: Simulated, module: ModuleType) -> Any:
+    return RanksOwn(original, simulated)
+
+
 def _by_module() -> dict[str, list[tuple[str, Simulated, Make]]]:
     """What is replaced in each module: (name within it, what a rank gets instead, how the replacement is made)."""
     found: dict[str, list[tuple[str, Simulated, Make]]] = {}
-    for table, make in ((FUNCTIONS, _function), (CLASSES, _class), (METHODS, _method)):
+    for table, make in ((FUNCTIONS, _function), (CLASSES, _class), (METHODS, _method), (OBJECTS, _object)):
         for key, simulated in table.items():
             module, _, path = key.partition(":")
             found.setdefault(module, []).append((path, simulated, make))

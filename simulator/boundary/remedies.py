@@ -6,17 +6,19 @@ from typing import Final
 
 from simulator.boundary.audit import PAST
 
-_COLLECTIVES: Final = (
-    "the simulator has the collectives: use rank.barrier(), rank.broadcast(value), rank.all_gather(value), "
-    "rank.new_group(ranks), and rank.index and rank.world_size"
-)
+_COLLECTIVES: Final = "what is simulated of torch.distributed are the collectives that Python calls"
 _REMEDIES: Final = (
     (("threading.", "_thread."), "use rank.background(function) instead of a thread"),
     (
         ("multiprocessing.", "subprocess.", "os.fork", "os.system", "os.exec", "os.posix_spawn", "pty."),
         "a rank cannot start processes: call the function itself, or rank.background(function)",
     ),
-    (("torch.distributed.",), _COLLECTIVES),
+    (
+        ("torch.nn.parallel.DistributedDataParallel",),
+        "what C++ does among ranks is not simulated: average gradients after backward() with dist.all_reduce()",
+    ),
+    (("torch.distributed.init_process_group(rank",), "a rank has the place that RANK and WORLD_SIZE say"),
+    (("torch.distributed.", "torch.distributed:"), _COLLECTIVES),
     (("ctypes.",), "what C does to files is not simulated: use the functions of os"),
     (("socket.",), f"there is no network; {_COLLECTIVES}"),
     (("torch.load with mmap", "torch.from_file", "mmap."), "a simulated file cannot be mapped into memory: read it"),

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from simulator.operations import Collective
+from simulator.operations import FROM_ONE, TO_ONE, Collective, Message, Ticket
 from simulator.rank import copied
 
 
@@ -43,7 +43,7 @@ class Release(msgspec.Struct, frozen=True):
 class _Meeting:
     """One collective of one communicator: who has come, in which task, when, with what."""
 
-    __slots__ = ("arrived", "first", "name", "one", "sized")
+    __slots__ = ("arrived", "begun", "first", "name", "one", "sized")
 
     def __init__(self, rank: int, operation: Collective, *, sized: bool) -> None:
         self.name = operation.name
@@ -51,18 +51,47 @@ class _Meeting:
         self.first = rank
         self.sized = sized
         self.arrived: dict[int, tuple[Arrival, int, Any]] = {}
+        self.begun: dict[int, int] = {}
+        """Of the tasks that came and went on: their ranks."""
 
 
 class _Communicator:
     """The collectives of one communicator: how many each rank has issued, and those that not everybody has come to."""
 
-    __slots__ = ("counts", "group", "identity", "open")
+    __slots__ = ("counts", "ended", "group", "identity", "open", "waiting")
 
     def __init__(self, group: tuple[int, ...], identity: int) -> None:
         self.group = group
         self.identity = identity
         self.counts: dict[int, int] = {}
         self.open: dict[int, _Meeting] = {}
+        self.ended: dict[tuple[int, int], Release] = {}
+        """By rank and position: what waits for whoever began a collective there, and will come for it."""
+        self.waiting: dict[tuple[int, int], int] = {}
+        """By rank and position: the task that has come for it."""
+
+    def wait(self, rank: int, task: int, position: int) -> list[Release]:
+        """The task waits for what its rank began there."""
+        release = self.ended.pop((rank, position), None)
+        if release is None:
+            self.waiting[rank, position] = task
+            return []
+        return [msgspec.structs.replace(release, task=task)]
+
+    def hand_out(self, meeting: _Meeting, position: int, releases: list[Release]) -> list[Release]:
+        """Keep those of tasks that began the collective and went on."""
+        out = []
+        for release in releases:
+            rank = meeting.begun.get(release.task)
+            if rank is None:
+                out.append(release)
+                continue
+            task = self.waiting.pop((rank, position), None)
+            if task is None:
+                self.ended[rank, position] = release
+            else:
+                out.append(msgspec.structs.replace(release, task=task))
+        return out
 
 
 class Meetings:
@@ -84,9 +113,12 @@ class Meetings:
 
         A broadcast lets its source go at once and the others when the source has come; a gather lets the destination
         go when all have come and the others at once; every other collective lets all go when the last one has come.
+        Who does not wait goes on at once with a ticket, and its result is for who comes with that.
         The operation's value must be a copy that nobody else changes.
         """
         communicator = self._communicator(operation)
+        if type(operation.value) is Ticket:
+            return communicator.wait(rank, arrival[0], operation.value.position), None
         position = communicator.counts.get(rank, 0)
         communicator.counts[rank] = position + 1
         meeting = communicator.open.get(position)
@@ -99,11 +131,20 @@ class Meetings:
         complete = len(meeting.arrived) == len(operation.group)
         if complete:
             del communicator.open[position]
-        if operation.name == "broadcast":
-            return _broadcast(meeting, rank), None
-        if operation.name == "gather":
-            return _gather(meeting, rank, operation.group if complete else None), None
-        return (_results(meeting, operation.group) if complete else []), None
+        goes_on = type(operation.value) is Message and not operation.value.waits
+        if goes_on:
+            meeting.begun[arrival[0]] = rank
+        if operation.name in FROM_ONE:
+            released = _from_one(meeting, rank)
+        elif operation.name in TO_ONE:
+            released = _to_one(meeting, rank, operation.group if complete else None)
+        else:
+            released = _results(meeting, operation.group) if complete else []
+        if meeting.begun:
+            released = communicator.hand_out(meeting, position, released)
+        if goes_on:
+            released.append(Release(arrival[0], time, (arrival,), Ticket(position)))
+        return released, None
 
     def _communicator(self, operation: Collective) -> _Communicator:
         group, identity, latest = operation.group, operation.group_id, self._latest
@@ -118,11 +159,11 @@ class Meetings:
 
 
 def _named(name: str, one: int) -> str:
-    way = {"broadcast": "from", "gather": "to"}.get(name)
+    way = "from" if name in FROM_ONE else "to" if name in TO_ONE else None
     return f"{name} {way} rank {one}" if way else name
 
 
-def _broadcast(meeting: _Meeting, rank: int) -> list[Release]:
+def _from_one(meeting: _Meeting, rank: int) -> list[Release]:
     source = meeting.one
     if source not in meeting.arrived:
         return []
@@ -136,8 +177,8 @@ def _broadcast(meeting: _Meeting, rank: int) -> list[Release]:
     ]
 
 
-def _gather(meeting: _Meeting, rank: int, group: tuple[int, ...] | None) -> list[Release]:
-    """The rank has come to a gather; ``group`` when it was the last one to come."""
+def _to_one(meeting: _Meeting, rank: int, group: tuple[int, ...] | None) -> list[Release]:
+    """The rank has come to one of those; ``group`` when it was the last one to come."""
     released = []
     if rank != meeting.one:
         (task, n), time, _ = meeting.arrived[rank]
@@ -213,7 +254,7 @@ def _copies(value: Any, count: int) -> list[Any]:
 
 
 def _combined(name: str, values: list[Any]) -> Any:
-    if name == "all_gather":
+    if name == "all_gather" or isinstance(values[0], Message):
         return values
     if name == "all_reduce_max":
         return max(values)

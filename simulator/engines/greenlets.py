@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from greenlet import getcurrent, greenlet
 
 from simulator.boundary.caller import CURRENT
+from simulator.boundary.generators import TURNS
+from simulator.boundary.torch_modes import set_aside
 from simulator.costs import CostModel
 from simulator.engines.charging import charging_for
 from simulator.engines.conditions import Conditions
@@ -103,6 +105,7 @@ class GreenletExecutor:
             finally:
                 task.finished = True
                 CURRENT.caller = None
+                set_aside()
 
         self._bodies[task] = started = greenlet(body, self._hub)
         task.run = started.switch
@@ -142,10 +145,15 @@ class GreenletExecutor:
                 if body is getcurrent():
                     task.site = process.site
         CURRENT.caller = None
+        again = set_aside()
         try:
             value, error = self._give(operation)
         finally:
             CURRENT.caller = process
+            if again is not None:
+                again()
+            if not process.joined:
+                TURNS.give(process)
         if error is None:
             return value
         if type(error) is int:

@@ -75,7 +75,9 @@ class SimulatedProcess:
         "attempt",
         "cwd",
         "dead",
+        "groups",
         "hostname",
+        "joined",
         "local_index",
         "node",
         "number",
@@ -121,6 +123,8 @@ class SimulatedProcess:
         self.dead = False
         self.shows_output = shows_output
         self.spawned = 0
+        self.joined = True
+        self.groups: Any = None
         self.site: str | None = None
         self._random: Random | None = None
         self._entropy: Random | None = None

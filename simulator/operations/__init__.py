@@ -20,8 +20,10 @@ from simulator.operations.footprint import (
 )
 from simulator.operations.vocabulary import (
     CHANGING,
+    FROM_ONE,
     LOCAL,
     SYNCHRONISING,
+    TO_ONE,
     Access as AccessCheck,
     Chmod,
     Chown,
@@ -33,6 +35,7 @@ from simulator.operations.vocabulary import (
     Join,
     Link,
     Lock,
+    Message,
     Mkdir,
     Mkfifo,
     Open,
@@ -47,6 +50,7 @@ from simulator.operations.vocabulary import (
     Stat,
     Statvfs,
     Symlink,
+    Ticket,
     Truncate,
     Unlink,
     Utime,
@@ -58,8 +62,10 @@ from simulator.operations.vocabulary import (
 
 __all__ = [
     "CHANGING",
+    "FROM_ONE",
     "LOCAL",
     "SYNCHRONISING",
+    "TO_ONE",
     "Access",
     "AccessCheck",
     "Chmod",
@@ -73,6 +79,7 @@ __all__ = [
     "Join",
     "Link",
     "Lock",
+    "Message",
     "Mkdir",
     "Mkfifo",
     "Mode",
@@ -89,6 +96,7 @@ __all__ = [
     "Statvfs",
     "Symlink",
     "Thing",
+    "Ticket",
     "Truncate",
     "Unlink",
     "Utime",

@@ -226,6 +226,35 @@ class Sleep(Operation, frozen=True, gc=False):
     seconds: float
 
 
+class Message:
+    """What a collective carries for code that knows itself what to make of it: ``torch.distributed``.
+
+    One is as good as another, and none is in a trace: the numbers of a training are not what its schedule depends on,
+    and often random. Who does not ``wait`` goes on with a ``Ticket``.
+    """
+
+    __slots__ = ("content", "waits")
+
+    def __init__(self, content: Any, *, waits: bool = True) -> None:
+        self.content = content
+        self.waits = waits
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message)
+
+    def __hash__(self) -> int:
+        return hash(Message)
+
+    def __deepcopy__(self, memo: Any) -> Message:
+        return self
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """The value of a ``Collective`` that waits for one that was begun: which of this rank's on the communicator."""
+
+    position: int
+
+
 class Collective(Operation, frozen=True, gc=False):
     """One rank's part in a collective. ``name`` is barrier, broadcast, gather, all_gather, all_reduce_max/min/sum.
 
@@ -233,7 +262,7 @@ class Collective(Operation, frozen=True, gc=False):
     same ranks stay apart. Everyone waits for everyone, except in a broadcast, where the source waits for nobody and
     the others wait for the source only, and in a gather, where the destination waits for all and nobody else waits:
     that is all the data dependency there is, and code that relies on more is wrong on some backend. ``one`` is that
-    source or destination.
+    source or destination. Other names are those of ``torch.distributed``, whose values are each a ``Message``.
     """
 
     name: str
@@ -251,6 +280,12 @@ class Join(Operation, frozen=True, gc=False):
 
 LOCAL: Final = frozenset({Seek, Dup})
 """Operations that touch only what the rank owns: carried out at once, without a scheduling point."""
+
+FROM_ONE: Final = frozenset({"broadcast", "scatter", "message"})
+"""Collectives in which all wait for the source, which waits for nobody."""
+
+TO_ONE: Final = frozenset({"gather", "reduce"})
+"""Collectives in which the destination waits for all, and nobody else waits."""
 
 SYNCHRONISING: Final = frozenset({Collective, Join, Lock})
 """Operations that may have to wait for another task."""

@@ -26,6 +26,9 @@ class DirectCaller:
         self.root = root
         self.cwd = root
         self.umask = 0o022
+        self.world_size = 1
+        self.joined = True
+        self.groups: Any = None
         self.environ = {"RANK": str(rank), "HOME": "/root"}
         self.random = Random(rank)
         self.entropy = Random(f"entropy of {rank}")

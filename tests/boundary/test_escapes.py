@@ -163,27 +163,6 @@ def test_signal_handlers_are_not_installed_in_the_tools_process(caller: DirectCa
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-@pytest.mark.parametrize("name", ["init_process_group", "barrier", "get_rank", "all_reduce"])
-@pytest.mark.parametrize("inner", [False, True], ids=["by the package", "by the module"])
-def test_a_process_group_is_refused_at_once(name: str, inner: bool) -> None:
-    import torch.distributed
-
-    def program(rank: Any) -> None:
-        os.mkdir(rank.root / str(rank.index))
-        module = sys.modules["torch.distributed.distributed_c10d"] if inner else torch.distributed
-        getattr(module, name)()
-
-    remedy = r"\.py:\d+; the simulator has the collectives: use rank\.barrier\(\), "
-    with pytest.raises(Escape, match=rf"torch\.distributed\.{name}\(\), at .*test_escapes{remedy}"):
-        simulator.explore(program, schedules=5)
-
-
-def test_code_that_asks_whether_there_is_a_process_group_is_told_that_there_is_none() -> None:
-    import torch.distributed
-
-    assert simulator.run_as_rank(torch.distributed.is_initialized) is False
-
-
 @pytest.mark.parametrize(
     ("call", "said"),
     [

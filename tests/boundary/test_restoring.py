@@ -224,6 +224,8 @@ def test_every_function_named_exists_in_some_version() -> None:
     missing = set()
     for key in {**FUNCTIONS, **METHODS, **CLASSES}:
         name, _, path = key.partition(":")
+        if name.startswith(("torch.distributed", "torch.nn")):
+            continue  # tests/boundary/test_torch_distributed.py
         holder: Any = loaded.get(name) or sys.modules.get(name)
         for part in path.split("."):
             holder = getattr(holder, part, None)

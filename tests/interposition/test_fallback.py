@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
 
 from simulator.cli.application import run as ckptrace
 from simulator.interposition.filter import why_not
@@ -45,6 +46,46 @@ CLEAN = """
         with open("beside.txt") as file:
             assert file.read() == "from the real disk"
         sys.exit(0)
+"""
+
+TRAINING = """
+    import torch
+    import torch.distributed as dist
+
+    def save(model, step):
+        staging = os.path.join(root, f"tmp-checkpoint-{step}")
+        os.makedirs(staging, exist_ok=True)
+        if dist.get_rank() == 0:
+            torch.save(model.state_dict(), os.path.join(staging, "model.pt"))
+        torch.save(torch.get_rng_state(), os.path.join(staging, f"rng_state_{dist.get_rank()}.pth"))
+        if ORDERED:
+            dist.barrier()
+        if (dist.get_rank() == 0 or not ORDERED) and os.path.exists(staging):
+            os.rename(staging, os.path.join(root, f"checkpoint-{step}"))
+        dist.barrier()
+
+    if __name__ == "__main__":
+        assert not dist.is_initialized()
+        dist.init_process_group(backend="gloo")
+        assert (dist.get_rank(), dist.get_world_size()) == (rank, 2)
+        os.makedirs(root, exist_ok=True)
+        model = torch.nn.Linear(64, 64)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for parameter in model.parameters():
+            dist.broadcast(parameter.data, 0)
+        for step in (1, 2):
+            loss = model(torch.randn(8, 64)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            for parameter in model.parameters():
+                dist.all_reduce(parameter.grad, dist.ReduceOp.AVG)
+            optimizer.step()
+            with torch.no_grad():
+                save(model, step)
+        same = [None, None]
+        dist.all_gather_object(same, [each.tolist() for each in model.parameters()])
+        assert same[0] == same[1]
+        dist.destroy_process_group()
 """
 
 
@@ -144,3 +185,55 @@ def test_what_ranks_of_one_process_cannot_have_to_themselves_is_no_finding(
     Path("helper.py").write_text("import os\nRANK = os.environ['RANK']\n", encoding="utf-8")
     assert run(body) == 3
     assert named in capfd.readouterr().err
+
+
+def test_a_training_with_collectives_shows_its_race_on_a_real_disk_and_again_from_its_trace(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    assert run("    ORDERED = False" + TRAINING, "--schedules", "60") == 1
+    said = capfd.readouterr().out
+    assert "run/tmp-checkpoint-" in said
+    assert "init process group" in said
+    assert "confirmed on" in said
+    (trace,) = Path("ckptrace-out").iterdir()
+    assert ckptrace(["replay", str(trace)]) == 1
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+def test_a_training_whose_collectives_order_its_save_is_clean(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run("    ORDERED = True" + TRAINING, "--schedules", "30") == 0
+    assert "clean" in capfd.readouterr().out
+
+
+def test_each_rank_draws_from_generators_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    body = """
+        import numpy, torch
+        import torch.distributed as dist
+        dist.init_process_group()
+        unseeded = torch.rand(1).item(), numpy.random.rand()
+        torch.manual_seed(7)
+        numpy.random.seed(7)
+        os.makedirs(root, exist_ok=True)
+        drawn = [torch.rand(1).item(), numpy.random.rand()]
+        os.mkdir(os.path.join(root, str(rank)))
+        drawn += [torch.rand(1).item(), numpy.random.rand()]
+        everybody = [None] * 2
+        dist.all_gather_object(everybody, (unseeded, drawn))
+        assert everybody[0][1] == everybody[1][1], everybody
+        assert everybody[0][0] != everybody[1][0], everybody
+    """
+    assert run(body, "--schedules", "20") == 0, capfd.readouterr()
+
+
+def test_what_cpp_does_among_ranks_is_refused_with_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
+    body = """
+        import torch
+        torch.distributed.init_process_group()
+        torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+    """
+    assert run(body) == 3
+    said = capfd.readouterr().err
+    assert "DistributedDataParallel()" in said
+    assert "dist.all_reduce()" in said

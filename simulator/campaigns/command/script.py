@@ -7,16 +7,19 @@ each has its own: a module of the program's own might keep a rank's number in a 
 from __future__ import annotations
 
 import builtins
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from io import IOBase
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
 
 from simulator.boundary.caller import current
+from simulator.boundary.generators import TURNS
 from simulator.boundary.imports import is_installed
 from simulator.errors import RankKilled, UsageError
 from simulator.rank import Rank
@@ -40,6 +43,7 @@ class Script:
         self._mains: dict[int, dict[str, Any]] = {}
         self._running = 0
         self._before: tuple[ModuleType, list[str], list[str]] | None = None
+        self._threads = 0
         self._own = _OwnModules(self._directory)
         self._code = self._compiled()
 
@@ -52,6 +56,7 @@ class Script:
         """The rank's whole life. What the file raises, SystemExit too, comes out."""
         caller = current()
         assert caller is not None, "a program is called in a rank's name"
+        caller.joined = False  # A script calls init_process_group itself.
         words = [self._name, *(self._placed(word, str(rank.root)) for word in self._words)]
         self._enter(words)
         space = self._mains[id(caller)] = {
@@ -60,6 +65,7 @@ class Script:
         }  # fmt: skip
         try:
             os.chdir(self._place)
+            TURNS.give(caller)
             try:
                 exec(self._code, space)  # It is what the user asked to run.
             finally:
@@ -68,6 +74,7 @@ class Script:
                 if sys.argv != words and not isinstance(raised, RankKilled):
                     caller.escaped("a change of sys.argv, which the ranks share")
         finally:
+            TURNS.end(caller)
             del self._mains[id(caller)]
             self._leave()
 
@@ -78,6 +85,8 @@ class Script:
     def _compiled(self) -> CodeType:
         try:
             source = Path(self._file).read_bytes()
+            if b"torch" in source and find_spec("torch") is not None:
+                importlib.import_module("torch")  # A rank has its own state of torch's generator from the start.
             return compile(source, self._file, "exec", dont_inherit=True)
         except OSError as error:
             raise UsageError(f"{self._name}: {error.strerror}") from error
@@ -100,6 +109,10 @@ class Script:
             sys.path.insert(0, self._directory)
             sys.meta_path.insert(0, self._own)
             sys.argv = list(words)
+            torch = sys.modules.get("torch")
+            if torch is not None:
+                self._threads = torch.get_num_threads()
+                torch.set_num_threads(1)  # As in a process of its own, where sums are then the same to the last bit.
         self._running += 1
 
     def _leave(self) -> None:
@@ -108,6 +121,9 @@ class Script:
             assert self._before is not None
             sys.modules[_MAIN], sys.argv, sys.path[:] = self._before
             sys.meta_path.remove(self._own)
+            if self._threads:
+                sys.modules["torch"].set_num_threads(self._threads)
+                self._threads = 0
 
 
 def _close(space: dict[str, Any], raised: BaseException | None) -> None:
