@@ -61,6 +61,18 @@ SAVES_LATER = """
     thread.join()
 """
 
+BESIDE_POLLERS = """
+    import select, threading
+    def wake():
+        while True:
+            select.select([], [], [], 0.01)
+    for _ in range(10):
+        threading.Thread(target=wake, daemon=True).start()
+    for n in range(3):
+        os.mkdir(os.path.join(root, f"{rank}-{n}"))
+"""
+"""As gloo's threads do: with four ranks, one of them wakes up every quarter of a millisecond."""
+
 
 def digest(run: Run) -> str:
     assert run.violation is None
@@ -107,3 +119,8 @@ def test_a_thread_that_is_asleep_is_waited_for_before_a_job_is_said_to_hang(
     assert run.violation is None
     assert run.incomplete is None
     assert [type(step.operation).__name__ for step in run.attempts[0].steps] == ["Mkdir", "Mkdir"] * 2
+
+
+def test_threads_that_only_wake_up_again_and_again_do_not_keep_the_others_waiting(tmp_path: Path) -> None:
+    with experiment(tmp_path, BESIDE_POLLERS, nodes=4, silence=30) as under_test:
+        assert len({digest(under_test.run(TapeReplay(Tape()))) for _ in range(3)}) == 1

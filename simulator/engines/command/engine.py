@@ -17,7 +17,7 @@ import time
 from bisect import insort
 from collections import Counter
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from simulator.boundary.printing import Output
 from simulator.clock import EPOCH
@@ -27,6 +27,7 @@ from simulator.engines.command.patience import Patience
 from simulator.engines.command.program import rank_environment
 from simulator.engines.command.rank import RankProcess, Waiting, output_file
 from simulator.engines.command.starting import Starter
+from simulator.engines.command.stillness import Stillness
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Effects, Ending, Instead, Saved, Step, Strike, default_task
 from simulator.engines.watchdog import Stuck
@@ -249,7 +250,7 @@ class CommandEngine:
         """
         deadline = time.monotonic() + self._seconds
         pause = _FIRST_LOOK
-        before: dict[int, dict[int, Any]] = {}
+        stillness = Stillness()
         woken = Counter(() if granted is None else (granted,))
         while True:
             heard = self._hear(0.0)
@@ -260,7 +261,8 @@ class CommandEngine:
                 moves, asleep[rank.number] = rank.moves()
                 moving = moving or moves
                 quiet = quiet and rank.is_quiet_since(asleep[rank.number])
-            if not moving and not self._hear(0.0) and not heard and (quiet or asleep == before):
+            still = stillness.look(asleep, self._awaited())
+            if not moving and not self._hear(0.0) and not heard and (quiet or still):
                 for rank in self._ranks:
                     if not rank.ended:
                         rank.note_quiet(asleep[rank.number])
@@ -270,7 +272,6 @@ class CommandEngine:
                         return
                     self.guesses += 1
                 pause = _FIRST_LOOK
-            before = asleep
             self._check_time()
             if time.monotonic() > deadline:
                 raise Stuck(f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s")
@@ -334,14 +335,19 @@ class CommandEngine:
                 return True
         return False
 
+    def _awaited(self) -> set[int]:
+        """The threads that matter to a job: the main ones, and those that have come to a call."""
+        return {thread for rank in self._ranks if not rank.ended for thread in (rank.process, *rank.tasks)}
+
     def _tasks_asleep(self) -> dict[int, Thread]:
-        """The main threads, and those that have come to a call, which are not held now, as they sleep."""
+        """Those of the awaited threads that are not held now, as they sleep."""
+        awaited = self._awaited()
         return {
             thread: now
             for rank in self._ranks
             if not rank.ended
             for thread, now in rank.moves()[1].items()
-            if thread == rank.process or thread in rank.tasks
+            if thread in awaited
         }
 
     def _who_moves(self) -> str:
