@@ -32,10 +32,16 @@ def ignore(_: Any) -> None:
 
 
 def meet(operation: Collective, opts: Any, finish: Finish, tensors: list[Any]) -> RankWork:
-    """Hand a collective over and wait for it; with torch's option ``asyncOp``, go on without."""
-    # Where this torch does not say whether the caller waits, it may be that it does so later.
-    if opts is not None and getattr(opts, "asyncOp", True):
-        return begin(operation, finish, tensors)
+    """Hand a collective over and wait for it; with torch's option ``asyncOp``, go on without.
+
+    Where this version of torch does not say whether its caller waits, it may be that it does so later.
+    """
+    later = getattr(opts, "asyncOp", True)
+    return begin(operation, finish, tensors) if later else come(operation, finish, tensors)
+
+
+def come(operation: Collective, finish: Finish, tensors: list[Any]) -> RankWork:
+    """Hand a collective over and wait for it."""
     sent = msgspec.structs.replace(operation, value=Message(operation.value))
     finish(_content(caller_of(operation.name).perform(sent)))
     return RankWork(operation.name, tensors, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from simulator.boundary.distributed.issuing import Finish, begin, check_caller, identity_of, ignore, meet, message
+from simulator.boundary.distributed.issuing import Finish, begin, check_caller, come, identity_of, ignore, meet, message
 from simulator.boundary.distributed.refused import RefusingGroup
 from simulator.boundary.distributed.tensors import (
     check_operation,
@@ -58,8 +58,8 @@ class RankGroup(RefusingGroup):
     abort = shutdown
 
     def form(self, name: str) -> None:
-        """As gloo does when a group is made: each of its ranks waits until all are there."""
-        meet(Collective(name, self._members, self.identity), None, ignore, [])
+        """Each rank of the group waits until all are there, as when gloo makes one."""
+        come(Collective(name, self._members, self.identity), ignore, [])
 
     # -- collectives ----------------------------------------------------------------------------------------------
 
@@ -69,7 +69,8 @@ class RankGroup(RefusingGroup):
 
     def monitored_barrier(self, timeout: Any = None, wait_all_ranks: bool = False) -> None:
         """As a barrier: a rank that does not come is found out by the run, not by a time-out."""
-        self._meet("monitored_barrier", None, None, ignore, []).wait()
+        check_caller("monitored_barrier")
+        self.form("monitored_barrier")
 
     def broadcast(self, tensors: list[Any], opts: Any) -> RankWork:
         """The source's tensor, on every rank. The source waits for nobody."""
@@ -212,7 +213,7 @@ class RankGroup(RefusingGroup):
     def send(self, tensors: list[Any], destination: int, tag: int = 0) -> RankWork:
         """The receiver waits for the sender, which waits for nobody."""
         check_caller("send")
-        return meet(message(self, self._rank, self.ranks[destination], tag, packed(*tensors)), None, ignore, tensors)
+        return come(message(self, self._rank, self.ranks[destination], tag, packed(*tensors)), ignore, tensors)
 
     def recv(self, tensors: list[Any], source: int, tag: int = 0) -> RankWork:
         """What that rank sent with that tag, in the order in which it was sent."""
