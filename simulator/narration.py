@@ -73,6 +73,17 @@ def source_line(site: str | None) -> str:
     return posixpath.basename(site) if site else ""
 
 
+def ranks_in_words(ranks: Sequence[int]) -> str:
+    """Ascending ranks: ``rank 3``, ``ranks 1 and 2``, ``ranks 0 to 7``, ``5 ranks``."""
+    if len(ranks) == 1:
+        return f"rank {ranks[0]}"
+    if len(ranks) == 2:
+        return f"ranks {ranks[0]} and {ranks[1]}"
+    if ranks[-1] - ranks[0] == len(ranks) - 1:
+        return f"ranks {ranks[0]} to {ranks[-1]}"
+    return f"{len(ranks)} ranks"
+
+
 class Narrator:
     """Puts the events of one attempt into words, in order: it remembers which path a rank's descriptor stands for."""
 

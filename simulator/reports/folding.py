@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 
+from simulator.narration import ranks_in_words
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, Strike
 
 _NAMESPACE = frozenset({"rename", "rmdir", "mkdir", "mkfifo", "unlink", "link", "symlink"})
@@ -168,7 +169,7 @@ def _summed_up(rows: tuple[Row, ...]) -> Fold:
     parts = []
     if operations:
         who = sorted({row.rank for row in operations})
-        parts.append(f"{_counted(sum(row.joined for row in operations), 'operation')} of {_ranks(who)}")
+        parts.append(f"{_counted(sum(row.joined for row in operations), 'operation')} of {ranks_in_words(who)}")
     written = _distinct(operations, lambda row: row.phrase.call == "write")
     if written:
         parts.append(f"writing {_names(written)}")
@@ -187,17 +188,6 @@ def _distinct(operations: Sequence[Operation], wanted: Callable[[Operation], boo
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} more files"
-
-
-def _ranks(ranks: Sequence[int]) -> str:
-    """``rank 3``, ``ranks 1 and 2``, ``ranks 0 to 7``, ``5 ranks``."""
-    if len(ranks) == 1:
-        return f"rank {ranks[0]}"
-    if len(ranks) == 2:
-        return f"ranks {ranks[0]} and {ranks[1]}"
-    if ranks[-1] - ranks[0] == len(ranks) - 1:
-        return f"ranks {ranks[0]} to {ranks[-1]}"
-    return f"{len(ranks)} ranks"
 
 
 def _counted(count: int, noun: str) -> str:

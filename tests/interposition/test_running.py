@@ -15,6 +15,7 @@ import pytest
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.replaying import replay
 from simulator.campaigns.command.search import search
+from simulator.campaigns.command.unfinished import unfinished_in_words
 from simulator.campaigns.result import Result
 from simulator.engines.canonical import event_of
 from simulator.engines.command.rank import RankProcess, output_file
@@ -232,7 +233,13 @@ def test_a_rank_that_goes_on_forever_ends_the_run_and_is_named(tmp_path: Path) -
         run = undisturbed(under_test)
     assert run.violation is None
     assert run.incomplete is not None
-    assert "rank 1" in run.incomplete
+    words = "rank 1 made no call in the watched directory for 0.5 s (--silence waits for longer): "
+    assert run.incomplete.startswith(words)
+
+
+def test_many_ranks_that_did_nothing_are_told_together() -> None:
+    assert unfinished_in_words([], {1}, 64) == "63 ranks made no call that was held"
+    assert unfinished_in_words([], {0}, 64) == "ranks 1 to 63 made no call that was held"
 
 
 def test_a_program_that_never_comes_to_the_directory_is_no_success(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from simulator.interposition.naming import Names
 from simulator.interposition.system_calls import SLEEPS, signatures
 from simulator.interposition.threads import Thread, process_of
 from simulator.interposition.watching import Watch
+from simulator.narration import ranks_in_words
 from simulator.operations import Close, Open, Operation, Readdir
 from simulator.trace import Meeting
 
@@ -274,7 +275,10 @@ class CommandEngine:
                 pause = _FIRST_LOOK
             self._check_time()
             if time.monotonic() > deadline:
-                raise Stuck(f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s")
+                raise Stuck(
+                    f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s "
+                    "(--silence waits for longer)"
+                )
             self._hear(pause)
             pause = min(2 * pause, _LONGEST_LOOK)
 
@@ -351,10 +355,8 @@ class CommandEngine:
         }
 
     def _who_moves(self) -> str:
-        return (
-            " and ".join(f"rank {rank.number}" for rank in self._ranks if not rank.ended and not rank.waiting)
-            or "no rank"
-        )
+        moving = [rank.number for rank in self._ranks if not rank.ended and not rank.waiting]
+        return ranks_in_words(moving) if moving else "no rank"
 
     def _hear(self, seconds: float) -> bool:
         """Take in what has come in, waiting so long for the first; gives whether anything has."""
