@@ -12,7 +12,8 @@ test sees an error that a real run would not show:
   fstat, access, readlink, fsync, statvfs, close, read, write and lseek on real descriptors, clocks, getpid, urandom;
 - C's own idea of time and identity: ``datetime.now``, ``logging``'s record of the thread, ``threading.get_ident``;
 - C's own randomness: ``hash`` of strings, ``numpy.random``'s and ``torch``'s global generators (they are shared by the
-  ranks of the in-process engine; unseeded numpy generators do ask ``os.urandom``, which is the rank's);
+  ranks of the in-process engine, scripts excepted, see ``generators``; unseeded numpy generators do ask ``os.urandom``,
+  which is the rank's);
 - files that native code opens: ``torch.jit.save``, ``torch.UntypedStorage.from_file``, h5py, pyarrow, sqlite below a
   path that it has opened already, ``ndarray.tofile`` and ``numpy.fromfile`` on a simulated file (OSError), and by
   ``ctypes`` with a function that was looked up before any rank ran; on a real root directory they do happen,
@@ -22,7 +23,8 @@ test sees an error that a real run would not show:
 - ``atexit`` and ``sys`` hooks, ``threading.local`` and module globals: they belong to the tool's process, and all ranks
   of the in-process engine share them;
 - callbacks from C++ (pybind11) other than those of torch's archives that do an operation: two ranks that take turns
-  inside such calls abort the process.
+  inside such calls abort the process;
+- what else torch keeps for each thread than gradients and inference (``torch_modes``), such as autocasting.
 
 Refused, although a real run could do it, as there is no operation for it: ``os.sync``, ``dup2``, ``fchdir``,
 ``splice``, ``mknod``, to open a named pipe, memory maps, F_GETFL and record locks through ``fcntl.fcntl``, and

@@ -21,6 +21,7 @@ from simulator.boundary import distributed_adapter as adapter
 from simulator.boundary.caller import current
 from simulator.engines.conditions import Conditions
 from simulator.errors import Escape
+from simulator.faults import Faults
 from simulator.filesystems import PosixModel
 from simulator.rank import Rank
 from tests.boundary import collective_calls
@@ -286,3 +287,51 @@ def test_every_name_replaced_is_one_of_torchs() -> None:
     for key in (key for table in tables for key in table):
         name, _, path = key.partition(":")
         assert attrgetter(path)(importlib.import_module(name)) is not None
+
+
+class Saver:
+    """A save that knows of its job by ``torch.distributed`` alone."""
+
+    waits = True
+
+    def save(self, rank: Rank, state: Any, step: int) -> None:
+        staging = rank.root / f"tmp-{step}"
+        if dist.get_rank() == 0:
+            staging.mkdir(exist_ok=True)
+        dist.barrier()
+        for shard in state.shards:
+            shard.save(staging / shard.name)
+        if self.waits:
+            dist.gather_object(rank.index, [None] * dist.get_world_size() if dist.get_rank() == 0 else None)
+        if dist.get_rank() == 0:
+            staging.rename(rank.root / f"checkpoint-{step}")
+        dist.barrier()
+
+    def pick(self, rank: Rank) -> Path | None:
+        newest: list[Any] = [max(rank.root.glob("checkpoint-*"), default=None) if dist.get_rank() == 0 else None]
+        dist.broadcast_object_list(newest)
+        found: Path | None = newest[0]
+        return found
+
+    def load(self, rank: Rank, checkpoint: Path) -> Any:
+        state = rank.fresh_state(int(checkpoint.name.rpartition("-")[2]))
+        for shard in state.shards:
+            shard.load(checkpoint / shard.name)
+        return state
+
+
+class EarlySaver(Saver):
+    """The same without waiting for the others' files."""
+
+    waits = False
+
+
+def test_a_strategy_that_only_knows_torch_distributed_is_certified_and_found_out() -> None:
+    judged = ["no-error", "no-hang", "complete", "agree", "keep", "progress"]
+    assert simulator.certify(Saver, invariants=judged).verdict == "certified"
+    killed = simulator.explore(Saver, schedules=30, restarts=1, faults=Faults(kills=1), invariants=judged)
+    assert killed.verdict == "clean"
+    found = simulator.explore(EarlySaver, schedules=60, invariants=judged)
+    assert found.failure is not None
+    assert found.failure.invariant == "complete"
+    assert simulator.replay(found.failure).failure is not None
