@@ -6,7 +6,6 @@ with; tests that are about processes, environments and identities are not of int
 
 from __future__ import annotations
 
-import gc
 import re
 import tempfile
 import unittest
@@ -15,12 +14,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from simulator.boundary import installed
-from simulator.engines.greenlets import greenlet_engine
-from simulator.engines.programs import RankPrograms
+from simulator import run_as_rank
 from simulator.errors import Escape
-from simulator.experiment import ROOT
-from simulator.filesystems import PosixModel
 from simulator.rank import Rank
 
 REASONS = {
@@ -118,7 +113,7 @@ def run(case: unittest.TestCase, ended: Outcome) -> None:
     name = case.id().partition(".")[2]
     before = tempfile.tempdir
     try:
-        on_the_model(program)
+        run_as_rank(program)
     except Escape as escape:
         ended.failed[name] = str(escape)
         return
@@ -129,20 +124,3 @@ def run(case: unittest.TestCase, ended: Outcome) -> None:
         ended.failed[name] = wrong[0]
     elif not result.skipped:
         ended.passed.append(name)
-
-
-def on_the_model(program: object) -> None:
-    """Run a program of one rank. Raises what it raises, and Escape where it leaves the simulation."""
-    with installed():
-        engine = greenlet_engine(PosixModel(), RankPrograms((program,), 1, ROOT))  # type: ignore[arg-type]
-        gc.disable()
-        try:
-            engine.start()
-            while engine.ready:
-                engine.grant(engine.ready[0])
-        finally:
-            engine.close()
-            gc.enable()
-    error = engine.endings[0].error
-    if error is not None:
-        raise error
