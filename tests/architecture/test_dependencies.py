@@ -16,7 +16,7 @@ import pytest
 FRAMEWORKS = {"torch", "safetensors", "numpy"}
 """What a strategy may use besides the standard library: it must run where training runs."""
 
-IN_THE_PROGRAM = {"ckptrace_arming", "ckptrace_meetings"}
+IN_THE_PROGRAM = {"ckptrace_arming", "ckptrace_meetings", "ckptrace_saying", "ckptrace_shown", "ckptrace_sources"}
 """Files of this package that are imported by their bare names inside the program under test."""
 ELSEWHERE = {"train.py", "train_layout.py"}
 """Run by the tests of released libraries, in an environment of theirs."""

@@ -39,6 +39,7 @@ def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation |
             [event_of(step) for step in record.steps],
             record.faults,
             {rank: _ended(ending, experiment) for rank, ending in record.endings.items()},
+            sites={rank: ending.site for rank, ending in record.endings.items() if ending.site is not None},
             output=record.output,
             meetings=record.meetings,
         )

@@ -153,7 +153,7 @@ class CommandEngine:
             if rank.ended or task not in self._held:
                 self._settle()
                 return
-        waiting = rank.waiting[thread]
+        waiting, site = rank.waiting[thread], rank.site_of(thread)
         self._forget(task)
         if error is not None:
             assert rank.listener is not None
@@ -162,7 +162,7 @@ class CommandEngine:
         else:
             assert rank.listener is not None
             outcome = carry_out(rank.listener, waiting.held, waiting.signature, waiting.watched)
-        self._note(task, rank, thread, operation, outcome)
+        self._note(task, rank, thread, operation, outcome, site)
         if isinstance(operation, Close):
             rank.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
         self._settle(thread)
@@ -401,9 +401,12 @@ class CommandEngine:
             return
         said = announced(held, signature)
         if said is not None:
-            known = rank.tasks.get(held.thread, 0 if held.thread == rank.process else None)
-            n = 0 if known is None else self._counts.get(rank.number + self.world_size * known, 0)
-            self._announced.append((rank, held.thread, n, said))
+            if isinstance(said, Announcement):
+                known = rank.tasks.get(held.thread, 0 if held.thread == rank.process else None)
+                n = 0 if known is None else self._counts.get(rank.number + self.world_size * known, 0)
+                self._announced.append((rank, held.thread, n, said))
+            else:
+                rank.learn(said, held.thread)
             rank.listener.refuse(held, errno.ENOENT)
             return
         watched = self._watch.recognise(held, signature, rank.number_of)
@@ -422,7 +425,9 @@ class CommandEngine:
         self.pending[task] = operation
         insort(self.ready, task)
 
-    def _note(self, task: int, rank: RankProcess, thread: int, operation: Operation, outcome: Outcome) -> None:
+    def _note(
+        self, task: int, rank: RankProcess, thread: int, operation: Operation, outcome: Outcome, site: str | None
+    ) -> None:
         value, error = outcome.value, None
         if outcome.error:
             error = OSError(outcome.error, os.strerror(outcome.error))
@@ -433,7 +438,7 @@ class CommandEngine:
         elif isinstance(operation, Readdir) and value is not None:
             value = tuple(sorted((self._names.canonical(name), kind, inode) for name, kind, inode in value))
         count = self._counts.get(task, 0)
-        self.steps.append(Step(task, rank.number, count, operation, value, error))
+        self.steps.append(Step(task, rank.number, count, operation, value, error, site))
         self._counts[task] = count + 1
         self._times[rank.number] = self.latest() + _TICK
 
@@ -453,7 +458,8 @@ class CommandEngine:
         if code:
             words = rank.last_words()
             error = ProgramFailed(words if words is not None and code > 0 else _in_words(code))
-        self._bury(rank, Ending(rank.number, value=None if error else code, error=error), code=code)
+        site = None if error is None else rank.raised_at
+        self._bury(rank, Ending(rank.number, value=None if error else code, error=error, site=site), code=code)
         if error is not None:
             self.failed.append(rank.number)
 

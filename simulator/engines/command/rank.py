@@ -13,9 +13,12 @@ import msgspec
 
 from simulator.errors import CannotDo
 from simulator.filesystems import FIRST_DESCRIPTOR
+from simulator.interposition.announcements import Raised
 from simulator.interposition.listener import Held, Listener
+from simulator.interposition.python_frames import PythonFrames, frames_of
+from simulator.interposition.python_layout import Described
 from simulator.interposition.system_calls import Signature
-from simulator.interposition.threads import Thread, descendants, sleeps_for_a_time, thread_at, threads_of
+from simulator.interposition.threads import Thread, descendants, process_of, sleeps_for_a_time, thread_at, threads_of
 from simulator.interposition.watching import Watched
 
 _MOST_KEPT = 8_000
@@ -52,6 +55,9 @@ class RankProcess:
         self._numbers: dict[tuple[int, int], int] = {}
         self._opened = 0
         self._quiet: dict[int, Thread] = {}
+        self._frames: PythonFrames | None = None
+        self.raised_at: str | None = None
+        """``file:line`` where the exception came from that ended it."""
 
     def hear(self) -> None:
         """The rank says that it is under the filter now, or that it cannot be. Raises CannotDo for the latter."""
@@ -64,6 +70,17 @@ class RankProcess:
         if descriptors:
             self.armed_by = message[1:].decode("utf-8", "backslashreplace")
             self.listener = Listener(descriptors[0])
+
+    def learn(self, said: Raised | Described, thread: int) -> None:
+        """A thread of it says how to find the lines of its calls, or where it failed."""
+        if isinstance(said, Raised):
+            self.raised_at = said.site if thread == self.process else None
+        elif process_of(thread) == self.process:
+            self._frames = frames_of(said, thread, self.process, self._frames)
+
+    def site_of(self, thread: int) -> str | None:
+        """``file:line`` of the call that a thread is held at, where the program is Python and that can be told."""
+        return None if self._frames is None else self._frames.site(thread)
 
     def task_of(self, thread: int) -> int:
         """The number of a thread among this rank's tasks; a new one for a thread that is not known."""

@@ -219,11 +219,18 @@ def begin(environment: MutableMapping[str, str] | None = None) -> None:
     environment = os.environ if environment is None else environment
     if "CKPTRACE_CHANNEL" not in environment:
         return
-    # Here, since the supervisor, which has the filter from this file, has no such module.
+    # Here, since the supervisor, which has the filter from this file, has no such modules.
     import ckptrace_meetings
+    import ckptrace_saying
+    import ckptrace_sources
+
+    def when_armed() -> None:
+        ckptrace_saying.armed()
+        ckptrace_sources.describe()
 
     ckptrace_meetings.watch()
-    arming = Arming(environment, ckptrace_meetings.armed)
+    ckptrace_sources.begin()
+    arming = Arming(environment, when_armed)
     for name in [name for name in environment if name.startswith("CKPTRACE_")]:
         del environment[name]
     die_with_parent()

@@ -1,28 +1,21 @@
 """Announces the collectives of torch.distributed to the supervisor, so that it knows which operations they order.
 
-An announcement is a look at a path that nobody has, ``PREFIX`` and then what is said, as JSON: a held call like any
-other, so it comes in order with them, and the supervisor answers it at once. Nothing is announced before the process
-is under its filter, nor by a process that is under none.
-
 Only what a collective really orders is said. Where its call returns before the others have come (on devices, with
 ``async_op``, on ranks that only send), that it returned is not.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-import json
-import os
 import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
 
-PREFIX = "/\x1fckptrace-meeting/"
+import ckptrace_saying
+
 _MODULE = "torch.distributed.distributed_c10d"
-_LONGEST = 3500
 
 # Who must have come before whom goes on. "all": everybody before everybody; "from": the source before the others;
 # "to": everybody before the destination.
@@ -52,10 +45,9 @@ _WAITING_BACKENDS = ("gloo", "mpi")
 
 
 class _Announcing:
-    """What this process announces. ``armed`` from when it is under the filter on."""
+    """What this process announces."""
 
     def __init__(self) -> None:
-        self.armed = False
         self.watches = False
         self.inside = threading.local()
 
@@ -69,11 +61,6 @@ def watch() -> None:
         _STATE.watches = True
         sys.addaudithook(_audited)
     wrap()
-
-
-def armed() -> None:
-    """The process is under the filter now."""
-    _STATE.armed = True
 
 
 def wrap() -> None:
@@ -101,7 +88,7 @@ def _announcing(module: Any, name: str, waits: str, original: Any) -> Any:
     @functools.wraps(original)
     def collective(*arguments: Any, **named: Any) -> Any:
         # One collective may be made of others, which say nothing that it does not.
-        if not _STATE.armed or getattr(_STATE.inside, "one", False):
+        if not ckptrace_saying.is_armed() or getattr(_STATE.inside, "one", False):
             return original(*arguments, **named)
         _STATE.inside.one = True
         try:
@@ -154,7 +141,4 @@ def _one(given: dict[str, Any], ranks: Sequence[int], kind: str) -> int | None:
 
 
 def _say(what: dict[str, Any]) -> None:
-    text = PREFIX + json.dumps({key: value for key, value in what.items() if key != "returns"}, separators=(",", ":"))
-    if len(text) <= _LONGEST:
-        with contextlib.suppress(OSError, ValueError):
-            os.access(text, os.F_OK)
+    ckptrace_saying.say("meeting", **{key: value for key, value in what.items() if key != "returns"})

@@ -23,6 +23,7 @@ from typing import Any
 
 import ckptrace_arming
 import ckptrace_meetings
+import ckptrace_sources
 
 _LONGEST = 1 << 20
 
@@ -106,6 +107,7 @@ def _rank(request: dict[str, Any], descriptors: Sequence[int]) -> None:
         own = (__file__, runpy.__file__, "<frozen runpy>")
         while frames is not None and frames.tb_frame.f_code.co_filename in own:
             frames = frames.tb_next
+        ckptrace_sources.raised(frames)
         traceback.print_exception(kind, error, frames)
     finally:
         try:
