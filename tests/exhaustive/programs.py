@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from simulator.filesystems import PosixModel
-from simulator.operations import Close, Mkdir, Open, Write
+from simulator.operations import Close, Collective, Message, Mkdir, Open, Ticket, Write
 from simulator.rank import Rank
 
 Action = tuple[str, ...]
@@ -116,13 +116,34 @@ def _do(rank: Rank, kind: str, paths: list[str], open_files: list[int]) -> Any:
             return rank.gather(len(open_files), destination=1)
         case "broadcast":
             return rank.broadcast(rank.index, source=0)
+        case "begin":
+            return begin(rank)
+        case "end":
+            return end(rank, 0)
+        case "begun":
+            ticket = begin(rank)
+            found = os.path.exists(paths[0])
+            return found, end(rank, ticket)
     raise AssertionError(kind)
+
+
+def begin(rank: Rank) -> int:
+    """Come to a collective of all ranks, as code does that waits for it later."""
+    part = Message(rank.index, waits=False)
+    ticket: Ticket = rank.process.perform(Collective("all_reduce", tuple(range(rank.world_size)), -1, part))
+    return ticket.position
+
+
+def end(rank: Rank, position: int) -> list[int]:
+    """Wait for what was begun."""
+    everybody = Collective("all_reduce", tuple(range(rank.world_size)), -1, Ticket(position))
+    return [part.content for part in rank.process.perform(everybody)]
 
 
 LOOKS = ("listdir", "exists", "size", "links", "readlink", "read", "lock", "try")
 CHANGES = ("mkdir", "create", "create", "truncate", "unlink", "rmdir", "rmtree", "chmod", "utime", "append")
 PAIRS = ("rename", "rename", "rename", "link", "symlink", "newer", "newer", "changed")
-MEETINGS = ("barrier", "all_gather", "gather", "gather", "broadcast", "late")
+MEETINGS = ("barrier", "all_gather", "gather", "gather", "broadcast", "late", "begun")
 
 
 def random_program(random: Random) -> list[Actions]:
@@ -134,7 +155,8 @@ def random_program(random: Random) -> list[Actions]:
         if part or random.random() < 0.1:
             meeting = random.choice(MEETINGS)
             for actions in program:
-                actions.append((meeting, *random.sample(names, 2)) if meeting == "late" else (meeting,))
+                looks = meeting in ("late", "begun")
+                actions.append((meeting, *random.sample(names, 2)) if looks else (meeting,))
         for actions in program:
             for _ in range(random.randint(1, 6 - ranks - part)):
                 actions.append(random_action(random, names))

@@ -104,6 +104,12 @@ PARTICULAR: list[list[Actions]] = [
         [("create", "b"), ("gather",)],
     ],
     [[("late", "a/f", "h")], [("append", "h"), ("late", "a/f", "h")]],
+    [[("begin",), ("create", "b/g"), ("end",), ("listdir", "b")], [("listdir", "b"), ("begin",), ("unlink", "h")]],
+    [
+        [("begin",), ("rename", "a", "c"), ("end",), ("exists", "b")],
+        [("begin",), ("exists", "a"), ("end",), ("rmdir", "b")],
+        [("exists", "a"), ("begin",), ("exists", "c"), ("end",)],
+    ],
 ]
 
 
