@@ -123,7 +123,7 @@ class Bench:
         import torch
 
         if self._shard.device != "cpu":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self._shard.device)
 
 
 class _Nothing:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -69,7 +70,7 @@ def run_on_device(
         raise UsageError(f"rank: must be from 0 to {cluster.world_size - 1}, is {rank}")
     name = device_said(device)
     shape = shard_shape(model, cluster.world_size, workload.frozen)
-    with _place(directory, shape) as place:
+    with _place(directory, shape) as place, _failures_said():
         told(f"allocating {shape.size / 1e9:.1f} GB")
         shard = DeviceShard(shape, device)
         shard.fill(_FIRST)
@@ -106,7 +107,7 @@ def run_on_device(
         measured=bench.found,
         saved=saved,
         overlapped=overlapped,
-        problems=_problems(saved, overlapped[0]),
+        problems=_problems(saved, *overlapped),
     )
 
 
@@ -120,6 +121,12 @@ def device_said(device: str) -> str:
         raise UsageError(f"device: must be cuda, cuda:N or cpu, is {device!r}")
     if not torch.cuda.is_available():
         raise CannotDo(f"no CUDA device (torch {torch.__version__}); --device cpu tries everything on the processor")
+    try:
+        index = torch.device(device).index or 0
+    except RuntimeError as error:
+        raise UsageError(f"device: must be cuda, cuda:N or cpu, is {device!r}") from error
+    if index >= torch.cuda.device_count():
+        raise CannotDo(f"no device {device}: there are {torch.cuda.device_count()}, counted from 0")
     properties = torch.cuda.get_device_properties(device)
     return f"{properties.name}, {properties.total_memory / 1e9:.0f} GB"
 
@@ -132,6 +139,16 @@ def _place(directory: Path | None, shape: ShardShape) -> _Place:
     if free < _ROOM * shape.size:
         raise CannotDo(f"{where}: {free / 1e9:.1f} GB are free, a shard of {shape.size / 1e9:.1f} GB needs more")
     return _Place(where)
+
+
+@contextmanager
+def _failures_said() -> Iterator[None]:
+    """Memory or a disk that is used up on the way is no fault of this program: raise CannotDo."""
+    try:
+        yield
+    except (OSError, RuntimeError, MemoryError) as error:
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise CannotDo(f"the device, host memory or the disk failed: {first}") from error
 
 
 class _Place:
@@ -147,7 +164,7 @@ class _Place:
         self._held.cleanup()
 
 
-def _problems(saved: SavedShard, ordered: Overlapped) -> list[str]:
+def _problems(saved: SavedShard, ordered: Overlapped, control: Overlapped) -> list[str]:
     found = []
     if saved.wrong:
         found.append(f"{saved.path}: {saved.wrong} chunks are not what {saved.strategy} was given to save")
@@ -158,4 +175,6 @@ def _problems(saved: SavedShard, ordered: Overlapped) -> list[str]:
         )
     if ordered.changed != ordered.chunks:
         found.append("training changed nothing while the save went on, so nothing is proved")
+    if not control.wrong:
+        found.append("the control without order was written right as well, so nothing is proved: try a larger shard")
     return found

@@ -37,17 +37,24 @@ class Overlapped(msgspec.Struct, frozen=True):
 
 
 def overlap(shard: DeviceShard, snapshot: Snapshot, path: Path, *, ordered: bool = True) -> Overlapped:
-    """Begin a save of the shard's present version, train until it has been written to ``path``, and read it back."""
+    """Begin a save of the shard's present version, train until it has been written to ``path``, and read it back.
+
+    Raises what the save raises.
+    """
     import torch
 
     def synchronise() -> None:
         if shard.device != "cpu":
-            torch.cuda.current_stream().synchronize()
+            torch.cuda.current_stream(shard.device).synchronize()
 
     def save() -> None:
-        snapshot.wait()
-        torch.save(shard.state(snapshot.tensors), path)
+        try:
+            snapshot.wait()
+            torch.save(shard.state(snapshot.tensors), path)
+        except Exception as error:
+            failures.append(error)
 
+    failures: list[Exception] = []
     version = shard.version
     synchronise()
     started = time.perf_counter()
@@ -67,6 +74,8 @@ def overlap(shard: DeviceShard, snapshot: Snapshot, path: Path, *, ordered: bool
             synchronise()  # Or the queue of steps would grow without bound.
     writer.join()
     synchronise()
+    if failures:
+        raise failures[0]  # Of a thread, it would be printed, and a file that is not whole read back.
     seconds = time.perf_counter() - started
     return Overlapped(
         ordered=ordered,

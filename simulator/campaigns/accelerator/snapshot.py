@@ -31,7 +31,7 @@ class Snapshot:
                 f"host memory has no room for {shard.shape.size / 1e9:.1f} GB: {str(error).splitlines()[0]}"
             ) from error
         self.tensors = self._buffers
-        self._stream: Any = torch.cuda.Stream() if self._on_device else None
+        self._stream: Any = torch.cuda.Stream(shard.device) if self._on_device else None
         self._done: Any = torch.cuda.Event() if self._on_device else None
 
     def begin(self, *, ordered: bool = True) -> None:
@@ -49,7 +49,7 @@ class Snapshot:
             else:
                 self.tensors = self._shard.tensors
             return
-        training = torch.cuda.current_stream()
+        training = torch.cuda.current_stream(self._shard.device)  # Of another device, it orders nothing.
         self._stream.wait_stream(training)
         with torch.cuda.stream(self._stream):
             for host, tensor in zip(self.tensors, self._shard.tensors, strict=True):
