@@ -231,6 +231,8 @@ def load(path: Path) -> Scenario:
         raise UsageError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: nested too deeply") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}") from error
     return from_table(table, str(path))

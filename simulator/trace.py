@@ -179,6 +179,8 @@ def load(path: Path) -> Trace:
         table = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not a whole trace file: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: not a ckptrace trace: it is nested too deeply") from error
     version = table.get("format") if isinstance(table, dict) else None
     if not isinstance(version, int):
         raise UsageError(f"{path}: not a ckptrace trace: it has no format version")

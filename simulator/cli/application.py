@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -23,6 +22,7 @@ from simulator.cli.replay import replay
 from simulator.cli.run import run as run_command
 from simulator.cli.shapes import shapes
 from simulator.cli.show import show
+from simulator.cli.standard_output import prepare, refusal
 from simulator.cli.strategies import strategies
 from simulator.errors import CkptraceError
 
@@ -56,6 +56,7 @@ def application() -> typer.Typer:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Whatever goes wrong ends as one line on stderr and an exit code, never as a finding."""
     command = typer.main.get_command(application())
+    prepare()
     try:
         code = command.main(None if arguments is None else list(arguments), prog_name="ckptrace", standalone_mode=False)
         sys.stdout.flush()
@@ -65,11 +66,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _said(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _said("interrupted", CANNOT_DO)
-    except BrokenPipeError:
-        # Whoever read our output is gone; Python must not complain about it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CANNOT_DO
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        lost = refusal()
+        if lost is not None:
+            # Whoever read our output is gone, or its disk is full.
+            return (
+                CANNOT_DO
+                if isinstance(lost, BrokenPipeError)
+                else _said(f"standard output: {lost.strerror}", CANNOT_DO)
+            )
+        if isinstance(error, SystemExit):
+            raise
         # Errors of the argument parser; their classes moved between versions of typer.
         message = getattr(error, "format_message", None)
         if message is not None:

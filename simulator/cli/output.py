@@ -23,8 +23,11 @@ def check_directory(directory: Path) -> None:
     Nothing is left behind: a directory that does not exist yet is looked for at its nearest parent that does.
     """
     place = directory
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
+    except OSError as error:  # Its name is too long, say.
+        raise UsageError(f"{place}: {error.strerror}") from error
     if not place.is_dir():
         raise UsageError(f"{place}: Not a directory")
     try:
@@ -41,7 +44,11 @@ def check_file(name: str | None) -> None:
     if name is None or name == "-":
         return
     path = Path(name)
-    if path.is_dir():
+    try:
+        is_directory = path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    if is_directory:
         raise UsageError(f"{path}: Is a directory")
     check_directory(path.parent)
 
