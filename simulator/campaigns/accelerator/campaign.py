@@ -12,6 +12,7 @@ import msgspec
 
 from simulator.campaigns.accelerator.bandwidth import Bench, Measured
 from simulator.campaigns.accelerator.overlapping import Overlapped, overlap
+from simulator.campaigns.accelerator.room import check_room
 from simulator.campaigns.accelerator.saving import SavedShard, save_with_strategy
 from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, shard_shape
 from simulator.campaigns.accelerator.snapshot import Snapshot
@@ -24,8 +25,6 @@ Told = Callable[[str], None]
 """Called with what is done next."""
 
 _FIRST = 1
-_ROOM = 1.1
-"""How much more than one shard the disk must have room for: files are there one after the other."""
 
 
 class DeviceReport(msgspec.Struct, frozen=True):
@@ -70,7 +69,7 @@ def run_on_device(
         raise UsageError(f"rank: must be from 0 to {cluster.world_size - 1}, is {rank}")
     name = device_said(device)
     shape = shard_shape(model, cluster.world_size, workload.frozen)
-    with _place(directory, shape) as place, _failures_said():
+    with _place(directory, shape, device) as place, _failures_said():
         told(f"allocating {shape.size / 1e9:.1f} GB")
         shard = DeviceShard(shape, device)
         shard.fill(_FIRST)
@@ -131,13 +130,11 @@ def device_said(device: str) -> str:
     return f"{properties.name}, {properties.total_memory / 1e9:.0f} GB"
 
 
-def _place(directory: Path | None, shape: ShardShape) -> _Place:
+def _place(directory: Path | None, shape: ShardShape, device: str) -> _Place:
     where = Path(tempfile.gettempdir()) if directory is None else directory
     if not where.is_dir():
         raise UsageError(f"{where}: no such directory")
-    free = shutil.disk_usage(where).free
-    if free < _ROOM * shape.size:
-        raise CannotDo(f"{where}: {free / 1e9:.1f} GB are free, a shard of {shape.size / 1e9:.1f} GB needs more")
+    check_room(where, shape, device)
     return _Place(where)
 
 
