@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,35 @@ def test_an_invariant_that_answers_true_is_told_by_its_docstring_or_its_name() -
     failure = simulator.explore(program, invariants=[has_a], schedules=5).failure
     assert failure is not None
     assert failure.error == "has_a does not hold"
+
+
+def _waits_or_fails(fails: bool) -> Callable[[Rank], None]:
+    """Rank 0 polls for ever if rank 1 has been between two of its steps; rank 1 fails, if it does, when it is first."""
+
+    def program(rank: Rank) -> None:
+        mine, other = rank.root / str(rank.index), rank.root / str(1 - rank.index)
+        mine.mkdir()
+        if rank.index == 0:
+            while other.exists():
+                time.sleep(1)
+        elif fails and not other.exists():
+            raise RuntimeError("first")
+
+    return program
+
+
+def test_a_schedule_that_reaches_a_limit_does_not_end_the_search_for_a_violation() -> None:
+    for seed in range(10):
+        result = simulator.explore(_plain(_waits_or_fails(True), Budgets(operations=60)), schedules=200, seed=seed)
+        assert result.verdict == "violated"
+        assert result.failure is not None
+        assert "RuntimeError: first" in result.failure.error
+
+
+def test_schedules_that_reach_a_limit_are_counted_and_there_is_an_end_of_them() -> None:
+    result = simulator.explore(_plain(_waits_or_fails(False), Budgets(operations=60)), schedules=1000)
+    assert result.verdict == "incomplete"
+    assert 10 < result.schedules < 1000
+    assert result.reason is not None
+    assert result.reason.startswith("operations: 60")
+    assert result.reason.endswith(f"(and 9 more of {result.schedules} schedules are incomplete)")

@@ -22,6 +22,9 @@ from simulator.trace import digest_of
 Progress = Callable[[int, float], None]
 """Called now and then with the number of schedules so far and the seconds used."""
 
+_MOST_UNFINISHED = 10
+"""Each of them may have taken all the time that a run is given."""
+
 
 def digest_of_run(run: Run) -> str:
     """The digest of a run's canonical events."""
@@ -38,6 +41,9 @@ def sample(
     progress: Progress | None = None,
 ) -> Result:
     """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
+
+    A disturbed run that reaches a limit makes the result incomplete unless a later one violates something; after ten
+    of them no more are made.
 
     The boundary must be installed. The first schedule is the undisturbed one; it is run twice and compared, and so is
     the first disturbed one: code under test that is not deterministic is told so at once (CannotDo). Also CannotDo
@@ -63,8 +69,8 @@ def _sample(
     operations = undisturbed.operations
     done, run = 1, undisturbed
     incomplete: str | None = undisturbed.incomplete
-    random = Random()
-    while run.violation is None and done < schedules and incomplete is None:
+    unfinished, random = 0, Random()
+    while run.violation is None and done < schedules and undisturbed.incomplete is None:
         if seconds is not None and time.perf_counter() - started > seconds:
             break
         random.seed(seed << 40 | done)
@@ -76,10 +82,16 @@ def _sample(
             check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
         interleaved = interleaved or run.interleaved
         operations += run.operations
-        incomplete = run.incomplete
         done += 1
+        if run.incomplete is not None:
+            unfinished += 1
+            incomplete = incomplete or run.incomplete
+            if unfinished == _MOST_UNFINISHED:
+                break
         if progress is not None and not done & 255:
             progress(done, time.perf_counter() - started)
+    if unfinished > 1:
+        incomplete = f"{incomplete} (and {unfinished - 1} more of {done:,} schedules are incomplete)"
     incomplete = incomplete or breakdown_of(undisturbed, scenario)
     if run.violation is None and not interleaved and incomplete is None and not scenario.faults.power_losses:
         raise CannotDo(
