@@ -77,7 +77,7 @@ def test_a_job_hangs_though_a_thread_of_a_library_goes_on_polling(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As gloo's does, every 10 ms."""
-    monkeypatch.setattr("simulator.engines.command.engine._GRACE", 0.2)
+    monkeypatch.setattr("simulator.engines.command.settling._GRACE", 0.2)
     body = """
     import select, threading
     def poll():

@@ -113,7 +113,7 @@ def test_ranks_that_look_for_each_other_in_vain_are_broken_off_at_the_limit(tmp_
 def test_a_thread_that_is_asleep_is_waited_for_before_a_job_is_said_to_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulator.engines.command.engine._GRACE", 0.02)
+    monkeypatch.setattr("simulator.engines.command.settling._GRACE", 0.02)
     with experiment(tmp_path, SAVES_LATER, silence=30) as under_test:
         run = under_test.run(TapeReplay(Tape()))
     assert run.violation is None

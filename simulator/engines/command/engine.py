@@ -15,7 +15,6 @@ import signal
 import socket
 import time
 from bisect import insort
-from collections import Counter
 from contextlib import suppress
 from typing import Final
 
@@ -26,8 +25,8 @@ from simulator.engines.collectives import Mismatch
 from simulator.engines.command.patience import Patience
 from simulator.engines.command.program import rank_environment
 from simulator.engines.command.rank import RankProcess, Waiting, output_file
+from simulator.engines.command.settling import Settling
 from simulator.engines.command.starting import Starter
-from simulator.engines.command.stillness import Stillness
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Effects, Ending, Instead, Saved, Step, Strike, default_task
 from simulator.engines.watchdog import Stuck
@@ -37,21 +36,12 @@ from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Outcome, carry_out
 from simulator.interposition.naming import Names
 from simulator.interposition.system_calls import SLEEPS, signatures
-from simulator.interposition.threads import Thread, process_of
+from simulator.interposition.threads import process_of
 from simulator.interposition.watching import Watch
-from simulator.narration import ranks_in_words
 from simulator.operations import Close, Open, Operation, Readdir
 from simulator.trace import Meeting
 
 _TICK: Final = 1_000
-_FIRST_LOOK: Final = 0.00005
-_LONGEST_LOOK: Final = 0.005
-"""Seconds between two looks at what moves: doubled each time, up to the second."""
-_GRACE: Final = 2.0
-"""Seconds in which a job that can do nothing more may still go on by itself, before it is said to hang."""
-
-_ROUNDS: Final = 3
-"""How often that is waited for where only threads move of which nobody has heard."""
 
 
 class ProgramFailed(Exception):
@@ -83,11 +73,11 @@ class CommandEngine:
         self._watch = watch
         self._ranks_per_node = ranks_per_node
         self._late = late
-        self._seconds = seconds
         self._until = until
         self.out_of_time = False
         self._signatures = signatures()
         self._ranks: list[RankProcess] = []
+        self._settling = Settling(self, self._ranks, seconds)
         self._counts: dict[int, int] = {}
         self._times = [conditions.start] * world_size
         self._poll = select.poll()
@@ -111,7 +101,6 @@ class CommandEngine:
         self.strike: Strike | None = None
         self.charging: Charging | None = None
         self._names = Names()
-        self.guesses = 0
         self.dismissed = 0
         self._held: dict[int, tuple[RankProcess, int]] = {}
         self._patience = Patience(conditions.slowdowns, world_size)
@@ -136,11 +125,11 @@ class CommandEngine:
             self._names.add_process(process, number)
             self._listen(ours.fileno(), rank)
             self._listen(rank.death, rank)
-        self._settle()
+        self._settling.settle()
 
     def grant(self, task: int) -> None:
         """See ``Engine.grant``."""
-        self._check_time()
+        self.check_time()
         rank, thread = self._held[task]
         operation = self.pending[task]
         self._patience.granted()
@@ -151,7 +140,7 @@ class CommandEngine:
                 raise UsageError("faults.errors: of the calls of a real program, none can be short, lie or be slow")
             error = struck
             if rank.ended or task not in self._held:
-                self._settle()
+                self._settling.settle()
                 return
         waiting, site = rank.waiting[thread], rank.site_of(thread)
         self._forget(task)
@@ -165,7 +154,7 @@ class CommandEngine:
         self._note(task, rank, thread, operation, outcome, site)
         if isinstance(operation, Close):
             rank.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
-        self._settle(thread)
+        self._settling.settle(thread)
 
     def kill(self, rank: int) -> None:
         """See ``Engine.kill``."""
@@ -234,132 +223,27 @@ class CommandEngine:
             )
         return sorted(found, key=lambda meeting: (meeting.rank, meeting.task))
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    @property
+    def guesses(self) -> int:
+        """How often everybody seemed to wait and then went on by itself."""
+        return self._settling.guesses
 
-    def _listen(self, descriptor: int, rank: RankProcess) -> None:
-        self._poll.register(descriptor, select.POLLIN)
-        self._by_descriptor[descriptor] = rank
+    # -- what settling asks ----------------------------------------------------------------------------------------
 
-    def _ignore(self, descriptor: int) -> None:
-        if self._by_descriptor.pop(descriptor, None) is not None:
-            self._poll.unregister(descriptor)
-
-    def _settle(self, granted: int | None = None) -> None:
-        """Let everybody run until nothing moves. Raises Stuck where somebody runs on for too long.
-
-        ``granted``: the thread that has just made its step.
-        """
-        deadline = time.monotonic() + self._seconds
-        pause = _FIRST_LOOK
-        stillness = Stillness()
-        woken = Counter(() if granted is None else (granted,))
-        while True:
-            heard = self._hear(0.0)
-            moving, asleep, quiet = False, {}, True
-            for rank in self._ranks:
-                if rank.ended:
-                    continue
-                moves, asleep[rank.number] = rank.moves()
-                moving = moving or moves
-                quiet = quiet and rank.is_quiet_since(asleep[rank.number])
-            still = stillness.look(asleep, self._awaited())
-            if not moving and not self._hear(0.0) and not heard and (quiet or still):
-                for rank in self._ranks:
-                    if not rank.ended:
-                        rank.note_quiet(asleep[rank.number])
-                self._admit()
-                if not self._wake(woken):
-                    if self.ready or not asleep or not self._goes_on_by_itself():
-                        return
-                    self.guesses += 1
-                pause = _FIRST_LOOK
-            self._check_time()
-            if time.monotonic() > deadline:
-                raise Stuck(
-                    f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s "
-                    "(--silence waits for longer)"
-                )
-            self._hear(pause)
-            pause = min(2 * pause, _LONGEST_LOOK)
-
-    def _wake(self, woken: Counter[int]) -> bool:
-        """End one sleep, if there is one: that of the thread that was ``woken`` least often, the lowest rank's first.
-
-        Sleeping is no step: who looks again and again for what the others do looks once after each of their steps, and
-        where nobody can be granted anything, on and on.
-        """
-        dozing = [(rank, thread) for rank in self._ranks for thread in sorted(rank.dozing, key=rank.task_number)]
-        if not dozing:
-            return False
-        rank, thread = min(dozing, key=lambda each: woken[each[1]])
-        if woken[thread] and self.ready:
-            return False
-        assert rank.listener is not None
-        held = rank.dozing.pop(thread)
-        if woken[thread] and thread not in rank.tasks:
-            # Who has made no call yet may wait for what takes its time, such as a server's start.
-            rank.listener.let_go(held)
-        else:
-            rank.listener.answer(held)
-        woken[thread] += 1
-        return True
-
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
+        """See ``Supervised.check_time``."""
         if self._until is not None and time.monotonic() > self._until:
             self.out_of_time = True
             raise Stuck("wall time: the time was up before the ranks had ended")
 
-    def _admit(self) -> None:
-        """Let those of slow ranks that have waited for long enough be chosen."""
+    def admit(self) -> None:
+        """See ``Supervised.admit``."""
         for task in self._patience.admitted(bool(self.ready)):
             self.pending[task] = self._postponed.pop(task)
             insort(self.ready, task)
 
-    def _goes_on_by_itself(self) -> bool:
-        """Whether something still happens although nobody waits to be granted anything.
-
-        A sleep that somebody has begun is waited for, up to the seconds that a rank may be silent. A thread that is no
-        task may wake up again and again without an effect on those that are, as gloo's does every 10 ms: it is not
-        waited for longer than a few times.
-        """
-        before = self._tasks_asleep()
-        latest = time.monotonic() + self._seconds
-        for _ in range(_ROUNDS):
-            quiet = sleeping = True
-            while quiet and sleeping:
-                if self._hear(_GRACE) or any(not rank.ended and rank.moves()[0] for rank in self._ranks):
-                    return True
-                quiet = all(rank.ended or rank.is_quiet_since(rank.moves()[1]) for rank in self._ranks)
-                sleeping = time.monotonic() < latest and any(
-                    not rank.ended and rank.sleeps_for_a_time() for rank in self._ranks
-                )
-            if quiet:
-                return False
-            if self._tasks_asleep() != before:
-                return True
-        return False
-
-    def _awaited(self) -> set[int]:
-        """The threads that matter to a job: the main ones, and those that have come to a call."""
-        return {thread for rank in self._ranks if not rank.ended for thread in (rank.process, *rank.tasks)}
-
-    def _tasks_asleep(self) -> dict[int, Thread]:
-        """Those of the awaited threads that are not held now, as they sleep."""
-        awaited = self._awaited()
-        return {
-            thread: now
-            for rank in self._ranks
-            if not rank.ended
-            for thread, now in rank.moves()[1].items()
-            if thread in awaited
-        }
-
-    def _who_moves(self) -> str:
-        moving = [rank.number for rank in self._ranks if not rank.ended and not rank.waiting]
-        return ranks_in_words(moving) if moving else "no rank"
-
-    def _hear(self, seconds: float) -> bool:
-        """Take in what has come in, waiting so long for the first; gives whether anything has."""
+    def hear(self, seconds: float) -> bool:
+        """See ``Supervised.hear``."""
         heard = False
         milliseconds = seconds * 1000
         while events := self._poll.poll(milliseconds):
@@ -381,6 +265,16 @@ class CommandEngine:
                     # Nobody is under the filter any more; the death is heard of by itself.
                     self._ignore(descriptor)
         return heard
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _listen(self, descriptor: int, rank: RankProcess) -> None:
+        self._poll.register(descriptor, select.POLLIN)
+        self._by_descriptor[descriptor] = rank
+
+    def _ignore(self, descriptor: int) -> None:
+        if self._by_descriptor.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
 
     def _hold(self, rank: RankProcess) -> None:
         """A call has come in: it waits to be granted if it is about the watched directory, and goes on if not."""

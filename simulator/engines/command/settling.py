@@ -1,0 +1,151 @@
+"""Waits until nothing moves: each thread of each rank is held at a call, sleeps in the kernel, or has ended."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+from simulator.engines.command.rank import RankProcess
+from simulator.engines.command.stillness import Stillness
+from simulator.engines.watchdog import Stuck
+from simulator.interposition.threads import Thread
+from simulator.narration import ranks_in_words
+
+_FIRST_LOOK: Final = 0.00005
+_LONGEST_LOOK: Final = 0.005
+"""Seconds between two looks at what moves: doubled each time, up to the second."""
+_GRACE: Final = 2.0
+"""Seconds in which a job that can do nothing more may still go on by itself, before it is said to hang."""
+
+_ROUNDS: Final = 3
+"""How often that is waited for where only threads move of which nobody has heard."""
+
+
+class Supervised(Protocol):
+    """What is asked of the engine. ``ready``: the tasks that can be granted their call."""
+
+    ready: list[int]
+
+    def hear(self, seconds: float) -> bool:
+        """Take in what has come in, waiting so long for the first; gives whether anything has."""
+        ...
+
+    def admit(self) -> None:
+        """Let those of slow ranks that have waited for long enough be chosen."""
+        ...
+
+    def check_time(self) -> None:
+        """Raise Stuck where the time of the whole run is up."""
+        ...
+
+
+class Settling:
+    """Lets the ranks run on between two decisions.
+
+    ``seconds``: how long a rank may make no call. ``guesses`` counts how often everybody seemed to wait and then went
+    on by itself.
+    """
+
+    def __init__(self, engine: Supervised, ranks: Sequence[RankProcess], seconds: float) -> None:
+        self._engine = engine
+        self._ranks = ranks
+        self._seconds = seconds
+        self.guesses = 0
+
+    def settle(self, granted: int | None = None) -> None:
+        """Let everybody run until nothing moves. Raises Stuck where somebody runs on for too long.
+
+        ``granted``: the thread that has just made its step.
+        """
+        engine = self._engine
+        deadline = time.monotonic() + self._seconds
+        pause = _FIRST_LOOK
+        stillness = Stillness()
+        woken = Counter(() if granted is None else (granted,))
+        while True:
+            heard = engine.hear(0.0)
+            moving, asleep, quiet = False, {}, True
+            for rank in self._running():
+                moves, asleep[rank.number] = rank.moves()
+                moving = moving or moves
+                quiet = quiet and rank.is_quiet_since(asleep[rank.number])
+            still = stillness.look(asleep, self._awaited())
+            if not moving and not engine.hear(0.0) and not heard and (quiet or still):
+                for rank in self._running():
+                    rank.note_quiet(asleep[rank.number])
+                engine.admit()
+                if not self._wake(woken):
+                    if engine.ready or not asleep or not self._goes_on_by_itself():
+                        return
+                    self.guesses += 1
+                pause = _FIRST_LOOK
+            engine.check_time()
+            if time.monotonic() > deadline:
+                raise Stuck(
+                    f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s "
+                    "(--silence waits for longer)"
+                )
+            engine.hear(pause)
+            pause = min(2 * pause, _LONGEST_LOOK)
+
+    def _wake(self, woken: Counter[int]) -> bool:
+        """End one sleep, if there is one: that of the thread that was ``woken`` least often, the lowest rank's first.
+
+        Sleeping is no step: who looks again and again for what the others do looks once after each of their steps, and
+        where nobody can be granted anything, on and on.
+        """
+        dozing = [(rank, thread) for rank in self._ranks for thread in sorted(rank.dozing, key=rank.task_number)]
+        if not dozing:
+            return False
+        rank, thread = min(dozing, key=lambda each: woken[each[1]])
+        if woken[thread] and self._engine.ready:
+            return False
+        assert rank.listener is not None
+        held = rank.dozing.pop(thread)
+        if woken[thread] and thread not in rank.tasks:
+            # Who has made no call yet may wait for what takes its time, such as a server's start.
+            rank.listener.let_go(held)
+        else:
+            rank.listener.answer(held)
+        woken[thread] += 1
+        return True
+
+    def _goes_on_by_itself(self) -> bool:
+        """Whether something still happens although nobody waits to be granted anything.
+
+        A sleep that somebody has begun is waited for, up to the seconds that a rank may be silent. A thread that is no
+        task may wake up again and again without an effect on those that are, as gloo's does every 10 ms: it is not
+        waited for longer than a few times.
+        """
+        before = self._awaited_asleep()
+        latest = time.monotonic() + self._seconds
+        for _ in range(_ROUNDS):
+            quiet = sleeping = True
+            while quiet and sleeping:
+                if self._engine.hear(_GRACE) or any(rank.moves()[0] for rank in self._running()):
+                    return True
+                quiet = all(rank.is_quiet_since(rank.moves()[1]) for rank in self._running())
+                sleeping = time.monotonic() < latest and any(rank.sleeps_for_a_time() for rank in self._running())
+            if quiet:
+                return False
+            if self._awaited_asleep() != before:
+                return True
+        return False
+
+    def _running(self) -> Iterator[RankProcess]:
+        return (rank for rank in self._ranks if not rank.ended)
+
+    def _awaited(self) -> set[int]:
+        """The threads that matter to a job: the main ones, and those that have come to a call."""
+        return {thread for rank in self._running() for thread in (rank.process, *rank.tasks)}
+
+    def _awaited_asleep(self) -> dict[int, Thread]:
+        """Those of them that are not held now, as they sleep."""
+        awaited = self._awaited()
+        return {thread: now for rank in self._running() for thread, now in rank.moves()[1].items() if thread in awaited}
+
+    def _who_moves(self) -> str:
+        moving = [rank.number for rank in self._running() if not rank.waiting]
+        return ranks_in_words(moving) if moving else "no rank"
