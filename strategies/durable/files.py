@@ -43,7 +43,12 @@ def make_parents(path: Path, top: Path) -> None:
 
 def sync_parents(paths: Iterable[Path], top: Path) -> None:
     """Make the names of files below ``top`` durable, and those of the directories that lead to them."""
-    directories = {directory for path in paths for directory in path.parents if directory.is_relative_to(top)}
+    directories: set[Path] = set()
+    for path in paths:
+        directory = path
+        while directory != top and directory.parent not in directories:
+            directory = directory.parent
+            directories.add(directory)
     for directory in sorted(directories, key=lambda directory: (-len(directory.parts), directory)):
         sync(directory)
 
