@@ -284,7 +284,7 @@ class CommandEngine:
             return
         signature = self._signatures[held.number]
         if signature.name in SLEEPS:
-            if held.thread == rank.process or held.thread in rank.tasks:
+            if rank.is_awaited(held.thread):
                 rank.dozing[held.thread] = held
             else:
                 rank.listener.let_go(held)

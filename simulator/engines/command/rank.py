@@ -93,6 +93,10 @@ class RankProcess:
         """The number of a thread among this rank's tasks, -1 for one that is none yet."""
         return self.tasks.get(thread, -1)
 
+    def is_awaited(self, thread: int) -> bool:
+        """Whether the job may depend on it: the main thread, and each that has come to a call."""
+        return thread == self.process or thread in self.tasks
+
     def number_of(self, process: int, descriptor: int) -> int:
         """The simulated number of a descriptor of one of its processes; the next one if it has none yet."""
         known = self._numbers.get((process, descriptor))
@@ -121,8 +125,7 @@ class RankProcess:
                 if now is None:
                     continue
                 asleep[thread] = now
-                awaited = thread == self.process or thread in self.tasks
-                moving = moving or not now.sleeps or (awaited and sleeps_for_a_time(thread))
+                moving = moving or not now.sleeps or (self.is_awaited(thread) and sleeps_for_a_time(thread))
         return moving, asleep
 
     def sleeps_for_a_time(self) -> bool:

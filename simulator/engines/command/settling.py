@@ -143,8 +143,12 @@ class Settling:
 
     def _awaited_asleep(self) -> dict[int, Thread]:
         """Those of them that are not held now, as they sleep."""
-        awaited = self._awaited()
-        return {thread: now for rank in self._running() for thread, now in rank.moves()[1].items() if thread in awaited}
+        return {
+            thread: now
+            for rank in self._running()
+            for thread, now in rank.moves()[1].items()
+            if rank.is_awaited(thread)
+        }
 
     def _who_moves(self) -> str:
         moving = [rank.number for rank in self._running() if not rank.waiting]
