@@ -47,7 +47,7 @@ def host_bytes(shape: ShardShape, device: str) -> int:
 def available_memory() -> int | None:
     """Bytes that can be allocated here, without swapping and within the limits of a container; None if not known."""
     found = []
-    with suppress(OSError, ValueError, IndexError):
+    with suppress(OSError, ValueError, IndexError, StopIteration):
         lines = _MEMORY.read_text(encoding="ascii").splitlines()
         found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
     with suppress(OSError, ValueError):
