@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Packages from elsewhere must not stand in for those of this checkout.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup lint format test test-slow test-real determinism bench demo clean
+.PHONY: help setup lint format test test-slow test-real determinism bench demo docs clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -72,5 +72,9 @@ bench: setup ## speed, each figure beside its yardstick; nothing else should be 
 demo: setup ## the incident, its schedules, and every strategy compared
 	$(BIN)/ckptrace demo
 
+docs: setup ## the documents as pages, in docs/_build/html; a link that leads nowhere fails
+	@$(PIP) --constraint constraints.txt --no-build-isolation --editable '.[docs]'
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+
 clean: ## forget everything that was built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

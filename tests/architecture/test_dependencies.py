@@ -50,7 +50,8 @@ def test_a_strategy_needs_the_standard_library_and_the_framework_only(checkout: 
 def test_what_is_declared_is_pinned_in_the_checkout(checkout: Path, project: dict[str, Any]) -> None:
     """So that no test depends on the day on which it runs."""
     pins = re.findall(r"^([\w.-]+)==[\w.]+$", (checkout / "constraints.txt").read_text(), re.MULTILINE)
-    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["dev"], *extras["docs"]]
     assert {name_of(requirement) for requirement in declared} == set(pins)
 
 
