@@ -19,7 +19,7 @@ class UsageError(CkptraceError):
 
 
 class CannotDo(CkptraceError):
-    """The tool could not do what was asked: nothing was interleaved, a budget ended the run, replay diverged."""
+    """The tool could not do what was asked: nothing was touched, a budget ended the run, replay diverged."""
 
 
 class Escape(CannotDo):

@@ -215,12 +215,14 @@ class Experiment:
         table: dict[str, Any] = msgspec.to_builtins(self.scenario.with_files(os.path.abspath))
         return table
 
-    def ranks_in_words(self) -> str:
-        """How many ranks there are, and what to do where one is too few."""
-        count = self.scenario.cluster.world_size
-        if count > 1:
-            return f"{count} ranks"
-        return "1 rank: a race needs a second one, as with --nodes 2; run_as_rank runs code as a single rank"
+    @property
+    def judges_instants(self) -> bool:
+        """Whether something is judged at every instant, as if the job died there."""
+        judged, always = self.scenario.invariants, [c for c in self.checks if not getattr(c, "judged_at_end", False)]
+        if any(judged is None or name_of(check) in judged for check in always):
+            return True
+        wanted = judged is None or not OF_A_RESTART.isdisjoint(judged)
+        return self.verdicts is not None and wanted and self.scenario.faults.job_death
 
     def faults_in_words(self) -> str:
         """What a verdict must name beside its schedules: job death and the fault budget."""

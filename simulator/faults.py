@@ -140,6 +140,11 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     node_hangs: int = 0
     stale_answers: int = 0
 
+    @property
+    def may_strike(self) -> bool:
+        """Whether anything of it makes a run another one than without; job death does not, it is judged only."""
+        return msgspec.structs.replace(self, job_death=True) != Faults()
+
     def validate(self) -> None:
         """Raise UsageError, naming the field, when the budget makes no sense or needs what is not there."""
         for field in ("kills", "node_kills", "node_hangs", "power_losses", "slow_ranks", "stale_answers"):

@@ -126,7 +126,7 @@ def explore(
     are names, which select built-in ones, and functions, which add one's own.
 
     Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
-    when nothing was interleaved or the code is not deterministic.
+    when no rank makes a call about a file or the code is not deterministic.
     """
     from simulator.boundary import installed
 

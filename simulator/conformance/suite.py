@@ -79,7 +79,7 @@ class CheckpointConformance:
         """Search one situation for a violation of one invariant; a failing run's trace is kept in ``directory``.
 
         Fails the test with the reason and one lane per rank, and where a budget ended a run. Raises UsageError for what
-        is no strategy, CannotDo when nothing was interleaved or the strategy is not deterministic.
+        is no strategy, CannotDo when no file is touched or the strategy is not deterministic.
         """
         job = msgspec.structs.replace(self.situations[situation], invariants=(invariant,))
         with installed():

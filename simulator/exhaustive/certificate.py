@@ -45,13 +45,18 @@ class Certificate(msgspec.Struct, frozen=True):
         """How fast it went, exploring included."""
         return self.states / self.seconds if self.seconds > 0 else 0.0
 
-    def in_words(self, *, complete: bool) -> str:
-        """One line for people. Of a search that is not ``complete`` it does not say that it was exhaustive."""
+    def in_words(self, *, complete: bool, alone: str = "") -> str:
+        """One line for people. Of a search that is not ``complete`` it does not say that it was exhaustive.
+
+        ``alone`` is what there is to say where never two ranks could go on.
+        """
+        classes = _number(self.classes, "class", "classes")
+        classes = f"{classes}: {alone}" if alone else f"{classes} of interleavings"
         bound = "no bound" if self.preemptions is None else f"bound of {_number(self.preemptions, 'preemption')}"
         passes = f" in {self.passes} passes" if self.passes > 1 else ""
         waits = f", ranks that poll wait (none gave up in {ROUNDS:,} rounds)" if self.waits else ""
         return (
-            f"{'' if complete else 'not '}exhaustive: {_number(self.classes, 'class', 'classes')} of interleavings, "
+            f"{'' if complete else 'not '}exhaustive: {classes}, "
             f"{_number(self.states, 'state')}, {bound}{self.faults}{waits}; "
             f"{_number(self.executions, 'execution')}{passes}, {self.redundant:,} redundant"
         )

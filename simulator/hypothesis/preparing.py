@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 
 from simulator.campaigns.searching.determinism import undisturbed_run
 from simulator.campaigns.searching.sampling import rank_lengths
+from simulator.campaigns.searching.vacuity import check_touches_files
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.hypothesis.answering import Counted
@@ -36,17 +37,13 @@ class Prepared(msgspec.Struct, frozen=True):
 def prepared(experiment: Experiment) -> Prepared:
     """Make the undisturbed run, twice. The boundary must be installed.
 
-    Raises CannotDo when the code under test is not deterministic, when a budget ended the run, or when at no point two
-    ranks could go on: then there is only one schedule.
+    Raises CannotDo when the code under test is not deterministic, when a budget ended the run, or when no rank makes a
+    call about a file.
     """
     run = undisturbed_run(experiment)
     if run.incomplete is not None:
         raise CannotDo(f"the undisturbed run did not come to its end: {run.incomplete}")
-    if run.violation is None and not run.interleaved and not experiment.scenario.faults.power_losses:
-        raise CannotDo(
-            "nothing can be interleaved: at no point could two ranks go on, so no race can be tested "
-            f"({run.operations} operations, {experiment.ranks_in_words()})"
-        )
+    check_touches_files(run, experiment.scenario.cluster.world_size)
     counted = Counted() if experiment.has_choices else None
     if counted is not None:
         experiment.run(TapeReplay(Tape()), draw=counted)

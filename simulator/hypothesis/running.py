@@ -88,9 +88,9 @@ def run(
     """Run a program (once a rank), one program a rank, a strategy, or a scenario, on one schedule.
 
     The arguments are those of ``simulator.explore``. Raises Violated, an AssertionError, when an invariant is violated;
-    UsageError and Escape as ``explore`` does; CannotDo when nothing can be interleaved, when the code under test is not
-    deterministic, and when a budget ends a run. What a run takes depends on which states were judged before, so give
-    the test ``settings(deadline=None)``.
+    UsageError and Escape as ``explore`` does; CannotDo when no rank makes a call about a file, when the code under test
+    is not deterministic, and when a budget ends a run. What a run takes depends on which states were judged before, so
+    give the test ``settings(deadline=None)``.
     """
 
     def prepare() -> Prepared:

@@ -38,10 +38,6 @@ def direct(rank):
     rank.barrier()
     rank.saved(1)
 
-def alone(rank):
-    if rank.index == 0:
-        os.makedirs(rank.root / "checkpoint-1")
-
 number = 3
 """
 

@@ -10,10 +10,11 @@ import simulator.campaigns.interface
 from tests.cli.commands import Command
 
 
-def test_a_scenario_without_interleaving_is_no_pass(ckptrace: Command, racy: Path) -> None:
-    called = ckptrace("explore", "--program", "racy.py:alone", "--nodes", "1")
+def test_a_scenario_without_a_call_about_a_file_is_no_pass(ckptrace: Command) -> None:
+    ckptrace.write("idle.py", "def idle(rank):\n    rank.barrier()\n")
+    called = ckptrace("explore", "--program", "idle.py:idle")
     assert called.code == 3
-    assert called.err.startswith("ckptrace: nothing was interleaved")
+    assert called.err.startswith("ckptrace: none of 2 ranks made a call about a file")
     assert called.err.count("\n") == 1
 
 

@@ -37,6 +37,9 @@ def alone(rank):
     if rank.index == 0:
         os.makedirs(rank.root / "checkpoint-1")
 
+def idle(rank):
+    rank.barrier()
+
 def endless(rank):
     while not (rank.root / "never").exists():
         os.stat(rank.root)

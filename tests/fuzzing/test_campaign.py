@@ -172,19 +172,27 @@ def test_a_backend_that_cannot_serve_is_named(tmp_path: Path, backend: str) -> N
 def test_what_cannot_be_fuzzed_is_incomplete_and_does_not_stop_the_others(tmp_path: Path) -> None:
     endless = target("endless", tmp_path)
     endless = Target("endless", msgspec.structs.replace(endless.scenario, budgets=Budgets(operations=300)))
-    targets = [target("alone", tmp_path), target("sound", tmp_path), endless]
+    targets = [target("idle", tmp_path), target("sound", tmp_path), endless]
     result = fuzz(targets, tmp_path / "corpus", schedules=60)
-    alone, sound, unended = result.scenarios
+    idle, sound, unended = result.scenarios
     assert (result.verdict, result.exit_code) == ("incomplete", 3)
-    assert "nothing was interleaved" in (alone.result.reason or "")
+    assert "made a call about a file" in (idle.result.reason or "")
     assert sound.result.verdict == "clean"
     assert "did not end" in (unended.result.reason or "")
-    assert alone.result.schedules < 20
+    assert idle.result.schedules < 20
 
 
-def test_fuzzing_ends_when_no_scenario_can_go_on(tmp_path: Path) -> None:
+def test_fuzzing_ends_when_no_run_can_be_another_one(tmp_path: Path) -> None:
     result = fuzz([target("alone", tmp_path)], tmp_path / "corpus")
-    assert (result.verdict, result.ended) == ("incomplete", "no scenario can go on")
+    assert (result.verdict, result.ended, result.scenarios[0].result.schedules) == ("clean", "no scenario can go on", 1)
+    assert result.scenarios[0].result.coverage.startswith("1 class: nothing to interleave; ")
+
+
+def test_faults_go_on_to_be_drawn_where_nothing_can_be_interleaved(tmp_path: Path) -> None:
+    given = target("alone", tmp_path)
+    killed = Target("alone", msgspec.structs.replace(given.scenario, faults=Faults(kills=1)))
+    result = fuzz([killed], tmp_path / "corpus", schedules=20)
+    assert (result.verdict, result.scenarios[0].result.schedules) == ("clean", 20)
 
 
 def test_code_that_is_not_deterministic_is_told_so_and_is_no_finding(tmp_path: Path) -> None:

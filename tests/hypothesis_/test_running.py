@@ -104,10 +104,12 @@ def test_a_scenario_and_a_strategy_can_be_run() -> None:
         once(lambda schedule: run(Path, schedule))  # type: ignore[arg-type]
 
 
-def test_where_nothing_can_be_interleaved_nothing_is_tested() -> None:
-    with pytest.raises(CannotDo, match="nothing can be interleaved"):
-        once(lambda schedule: run(private, schedule, nodes=1))
-    with pytest.raises(CannotDo, match="nothing can be interleaved"):
+def test_where_nothing_can_be_interleaved_there_is_one_schedule() -> None:
+    assert once(lambda schedule: run(private, schedule, nodes=1)).tape == Tape()
+
+
+def test_where_no_file_is_touched_nothing_is_tested() -> None:
+    with pytest.raises(CannotDo, match="none of 2 ranks made a call about a file"):
         once(lambda schedule: run(lambda rank: rank.barrier(), schedule))
 
 

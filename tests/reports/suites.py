@@ -47,7 +47,7 @@ def passed(path: str = "scenarios/sound.toml") -> Reported:
     return Reported(Outcome(Case(Path(path), Scenario()), 2.5, result_of(None)))
 
 
-def broken(said: str = "nothing was interleaved", path: str = "scenarios/alone.toml") -> Reported:
+def broken(said: str = "none of 2 ranks made a call about a file", path: str = "scenarios/alone.toml") -> Reported:
     """A scenario that could not be run."""
     return Reported(Outcome(Case(Path(path), Scenario()), 0.1, error=CannotDo(said)))
 

@@ -66,6 +66,11 @@ class CommandExperiment:
         self.close()
 
     @property
+    def judges_instants(self) -> bool:
+        """Whether something is judged at every instant, as if the job died there."""
+        return self.scenario.invariants is None or "keep" in self.scenario.invariants
+
+    @property
     def warm(self) -> bool:
         """Whether the ranks are forked."""
         return self.choice.warm and self.command.is_python

@@ -12,6 +12,7 @@ from simulator.campaigns.result import Result
 from simulator.campaigns.searching.determinism import check_same
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.searching.sampling import rank_lengths
+from simulator.campaigns.searching.vacuity import Repeats, instants_of, one_class_in_words
 from simulator.errors import CannotDo
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
@@ -35,7 +36,8 @@ def search(
     not count.
 
     The first is the undisturbed one. It and the first disturbed one are run twice and compared. CannotDo when a
-    program does not do the same again, never comes to the watched directory, or was never interleaved.
+    program does not do the same again or never comes to the watched directory. Of runs that leave no choice, none is
+    made twice.
     """
     started = time.perf_counter()
     until = None if seconds is None else time.monotonic() + seconds
@@ -47,18 +49,27 @@ def search(
         check_same(run, experiment.run(TapeReplay(tape)), "the undisturbed tape")
     lengths = rank_lengths(run, experiment.scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, run.attempts[0].steps)
-    interleaved, done, guesses = run.interleaved, 1, _guesses(experiment)
+    undisturbed, repeats = run, Repeats(choices=False)
+    repeats.note(None, run)
+    interleaved, done, drawn, guesses = run.interleaved, 1, 1, _guesses(experiment)
     random, broken_off = Random(), ""
-    while run.violation is None and run.incomplete is None and done < schedules:
+    while run.violation is None and run.incomplete is None and drawn < schedules:
         if seconds is not None and time.perf_counter() - started > seconds:
             break
-        random.seed(seed << 40 | done)
+        random.seed(seed << 40 | drawn)
         plan = sampled_faults(experiment.scenario, lengths, random)
-        other = experiment.run(factories[done % len(factories)](random), plan, until=until)
+        factory = factories[drawn % len(factories)]
+        drawn += 1
+        if repeats.has(plan):
+            if repeats.ended:
+                break
+            continue
+        other = experiment.run(factory(random), plan, until=until)
         if experiment.out_of_time:
             broken_off = f"; one more was broken off, {other.incomplete}"
             break
         run = other
+        repeats.note(plan, run)
         if done == 1 and run.incomplete is None:
             check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
         guesses += _guesses(experiment)
@@ -67,8 +78,6 @@ def search(
         done += 1
         if progress is not None:
             progress(done, time.perf_counter() - started)
-    if run.violation is None and run.incomplete is None and not interleaved:
-        raise CannotDo(f"nothing was interleaved: at no point could two ranks go on ({operations} operations)")
     searched = time.perf_counter() - started
     failure = failure_of(experiment, run, done) if run.violation is not None else None
     return Result(
@@ -80,12 +89,18 @@ def search(
         operations=operations,
         failure=failure,
         digest=failure.trace.digest if failure is not None else trace_of(experiment, run).digest,
-        coverage=f"sampled: {done:,} schedules, {scheduler}, system calls held{_faults_in_words(experiment)}"
+        coverage=("" if interleaved else _alone(experiment, undisturbed))
+        + f"sampled: {done:,} schedule{'s' * (done != 1)}, {scheduler}, system calls held{_faults_in_words(experiment)}"
         + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else "")
         + broken_off,
         reason=run.incomplete,
         lengths=lengths,
     )
+
+
+def _alone(experiment: CommandExperiment, undisturbed: Run) -> str:
+    said = one_class_in_words(instants_of(undisturbed), judged=experiment.judges_instants)
+    return f"1 class: {said}; "
 
 
 def check_held(experiment: CommandExperiment, run: Run) -> None:

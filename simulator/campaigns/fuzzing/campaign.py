@@ -93,7 +93,7 @@ class Campaign:
         """What ended it, in words."""
         if self.limits.interrupted:
             return "interrupted"
-        if all(standing.problem is not None for standing in self.standings):
+        if all(standing.problem is not None or standing.exhausted for standing in self.standings):
             return "no scenario can go on"
         return "time is up" if self.limits.must_end else "as many schedules were run as were asked for"
 
@@ -177,7 +177,7 @@ class Campaign:
         able = [
             number
             for number, each in enumerate(self.standings)
-            if each.problem is None and (unused or (each.returning and each.handed))
+            if each.problem is None and not each.exhausted and (unused or (each.returning and each.handed))
         ]
         return [number for number in able if not self.standings[number].handed] or able
 

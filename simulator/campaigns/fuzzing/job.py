@@ -99,6 +99,7 @@ def _outcome(number: int, run: Run, ready: Prepared, known: set[int], signatures
     violation = run.violation
     lengths = [len(attempt.steps) for attempt in run.attempts]
     outcome = Outcome(number, sorted(pairs), run.operations, run.interleaved, lengths, run.incomplete)
+    outcome.only = ready.only
     news = not pairs <= known
     if violation is not None:
         outcome.broken = Broken(violation.invariant, violation.message, violation.rank, violation.signature)

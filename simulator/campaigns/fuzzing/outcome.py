@@ -9,6 +9,7 @@ import msgspec
 from simulator.campaigns.fuzzing.corpus import Found
 from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
 from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.searching.vacuity import one_class_in_words
 from simulator.experiment import Experiment
 from simulator.trace import load
 
@@ -116,8 +117,6 @@ def _reason(standing: Standing) -> str | None:
         return f"fuzzing was ended before {standing.untried:,} known failures were tried again"
     if not standing.schedules:
         return "fuzzing was ended before it was run"
-    if not standing.interleaved:
-        return "nothing was interleaved"
     if standing.unended:
         return f"{standing.unended:,} of {standing.schedules:,} runs did not end, the first by {standing.unended_by}"
     return None
@@ -130,4 +129,8 @@ def _coverage(standing: Standing, experiment: Experiment) -> str:
         if standing.guided
         else "not guided: this file system does not tell what operations touch"
     )
-    return f"fuzzed: {standing.schedules:,} schedules{again}, {covered}{experiment.faults_in_words()}"
+    alone = ""
+    if standing.schedules and not standing.interleaved:
+        said = one_class_in_words(standing.instants, judged=experiment.judges_instants)
+        alone = f"1 class: {said}; "
+    return f"{alone}fuzzed: {standing.schedules:,} schedules{again}, {covered}{experiment.faults_in_words()}"

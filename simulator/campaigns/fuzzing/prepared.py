@@ -14,6 +14,7 @@ from simulator.campaigns.searching.determinism import undisturbed_run
 from simulator.campaigns.searching.drawing import drawn_answers
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.searching.sampling import rank_lengths
+from simulator.campaigns.searching.vacuity import Repeats, check_touches_files
 from simulator.experiment import Experiment
 from simulator.run import Run, Scheduler
 from simulator.scenario import Scenario
@@ -26,7 +27,8 @@ _KEPT = 64
 class Prepared:
     """The experiment of a scenario, and what its schedulers need to know of an undisturbed run.
 
-    The boundary must be installed. Raises CannotDo where the code under test is not deterministic.
+    The boundary must be installed. Raises CannotDo where the code under test is not deterministic, or no
+    rank makes a call about a file.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -36,6 +38,11 @@ class Prepared:
         self.identities = Identities()
         undisturbed = undisturbed_run(self.experiment)
         self.lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
+        check_touches_files(undisturbed, scenario.cluster.world_size)
+        repeats = Repeats(choices=self.experiment.has_choices)
+        repeats.note(None, undisturbed)
+        self.only = not scenario.faults.may_strike and repeats.has(None)
+        """Whether no run can be another one than the undisturbed one."""
         self.samplers: dict[str, Callable[[Random], Scheduler]] = {}
         for name in SAMPLERS:
             [self.samplers[name]] = scheduler_factories(name, undisturbed.attempts[0].steps)

@@ -78,7 +78,7 @@ class Outcome(msgspec.Struct, array_like=True):
     """What a proposed run came to.
 
     ``pairs`` are all that it covers. Where it covers a pair that the request did not know, or fails in a way that it
-    did not know, its ``tape`` and its ``races`` are filled in.
+    did not know, its ``tape`` and its ``races`` are filled in. ``only``: no run of the scenario can be another one.
     """
 
     proposal: int
@@ -92,3 +92,4 @@ class Outcome(msgspec.Struct, array_like=True):
     broken: Broken | None = None
     tape: list[Row] = []
     races: list[Race] = []
+    only: bool = False

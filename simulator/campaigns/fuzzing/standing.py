@@ -14,9 +14,6 @@ from simulator.campaigns.fuzzing.proposal import REPLAY, Broken, Outcome, Propos
 from simulator.scenario import Scenario
 from simulator.trace import Trace
 
-_SILENT = 8
-"""After so many runs in which nothing could be interleaved, there is nothing to fuzz."""
-
 
 class KnownFailure:
     """A failure of a scenario. It is ``known`` when a session before this one has found it.
@@ -38,6 +35,7 @@ class Standing:
 
     ``schedules`` counts the runs of this session, without the ``rerun`` ones, whose tapes come from the corpus.
     ``problem`` is why it was given up, in words; ``unended`` the runs that a budget ended, ``unended_by`` the first.
+    ``exhausted``: no run can differ from the one that was made. ``instants`` are those of the undisturbed run.
     """
 
     def __init__(self, name: str, scenario: Scenario, content: Scenario, shelf: Shelf, seed: int, code: str) -> None:
@@ -64,6 +62,8 @@ class Standing:
         self.states = 0
         self.seconds = 0.0
         self.interleaved = False
+        self.exhausted = False
+        self.instants = 0
         self.checked = False
         self.guided = True
         self.unended = 0
@@ -161,8 +161,9 @@ class Standing:
         if outcome.incomplete is not None:
             self.unended += 1
             self.unended_by = self.unended_by or outcome.incomplete
-        if self.schedules == _SILENT and not self.interleaved and self.problem is None:
-            self.problem = "nothing was interleaved: at no point could two ranks go on, so there is nothing to fuzz"
+        self.exhausted = self.exhausted or outcome.only
+        if not self.instants:
+            self.instants = sum(outcome.lengths) + len(outcome.lengths)
 
     def _note_rerun(self, proposal: Proposal) -> None:
         for failure in self.failures.values():

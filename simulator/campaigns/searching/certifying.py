@@ -16,7 +16,7 @@ from simulator.campaigns.searching.determinism import undisturbed_run
 from simulator.campaigns.searching.keeping import Keeper
 from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.campaigns.searching.stopping import Stopped, Stopping, stopping_after
-from simulator.campaigns.searching.vacuity import breakdown_of
+from simulator.campaigns.searching.vacuity import breakdown_of, check_touches_files, instants_of, one_class_in_words
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, UsageError
 from simulator.exhaustive.answering import check_bounds
@@ -63,7 +63,7 @@ def certify(
     from it. ``workers`` processes search side by side.
 
     Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
-    when nothing could interleave, or the code is not deterministic or does what the search cannot order.
+    when no rank makes a call about a file, or the code is not deterministic or does what the search cannot order.
     """
     for name, value, least in (
         ("preemptions", preemptions, 0),
@@ -89,6 +89,7 @@ def certify(
     path = None if checkpoint is None else Path(checkpoint)
     with installed(), stopping_after(seconds, max_classes, interruptible=path is not None) as stopping:
         undisturbed = undisturbed_run(experiment)
+        check_touches_files(undisturbed, experiment.scenario.cluster.world_size)
         search, before = Search(experiment, preemptions=preemptions), 0.0
         if path is not None and path.exists():
             search, before = load(experiment, preemptions, path)
@@ -180,13 +181,11 @@ def _run_of(experiment: Experiment, proof: Proof) -> Run:
 def _result(search: Search, reason: str | None, failure: Failure | None, undisturbed: Run, seconds: float) -> Result:
     experiment = search.experiment
     reason = reason or search.reason or breakdown_of(undisturbed, experiment.scenario)
-    if failure is None and reason is None and not search.interleaved and not experiment.scenario.faults.power_losses:
-        raise CannotDo(
-            "nothing was interleaved: at no point could two ranks go on, so there is nothing to certify "
-            f"({undisturbed.operations} operations, {experiment.ranks_in_words()})"
-        )
     certificate = certificate_of(search, seconds)
     verdict = "violated" if failure is not None else "incomplete" if reason is not None else "certified"
+    alone = ""
+    if verdict == "certified" and not search.interleaved:
+        alone = one_class_in_words(instants_of(undisturbed), judged=experiment.judges_instants)
     return Result(
         verdict=verdict,
         schedules=certificate.executions,
@@ -199,7 +198,7 @@ def _result(search: Search, reason: str | None, failure: Failure | None, undistu
         operations=certificate.operations,
         failure=failure,
         digest=failure.trace.digest if failure is not None else certificate.digest,
-        coverage=certificate.in_words(complete=verdict == "certified"),
+        coverage=certificate.in_words(complete=verdict == "certified", alone=alone),
         reason=reason if failure is None else None,
         lengths=rank_lengths(undisturbed, experiment.scenario.cluster.world_size),
         certificate=certificate.table(),

@@ -11,9 +11,14 @@ from simulator.campaigns.result import Result
 from simulator.campaigns.searching.determinism import check_same, events_of, undisturbed_run
 from simulator.campaigns.searching.drawing import drawn_answers
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
-from simulator.campaigns.searching.vacuity import breakdown_of
+from simulator.campaigns.searching.vacuity import (
+    Repeats,
+    breakdown_of,
+    check_touches_files,
+    instants_of,
+    one_class_in_words,
+)
 from simulator.engines.fresh_frames import in_fresh_frames
-from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
@@ -47,7 +52,7 @@ def sample(
 
     The boundary must be installed. The first schedule is the undisturbed one; it is run twice and compared, and so is
     the first disturbed one: code under test that is not deterministic is told so at once (CannotDo). Also CannotDo
-    when no run had a point at which two ranks could go on: nothing was tested then.
+    when no rank makes a call about a file. Of runs that leave no choice, none is made twice.
     """
     return in_fresh_frames(lambda: _sample(experiment, schedules, scheduler, seed, seconds, progress))
 
@@ -65,19 +70,28 @@ def _sample(
     undisturbed = undisturbed_run(experiment)
     lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, undisturbed.attempts[0].steps, experiment.costs is not None)
+    check_touches_files(undisturbed, scenario.cluster.world_size)
+    repeats = Repeats(choices=experiment.has_choices)
+    repeats.note(None, undisturbed)
     interleaved = undisturbed.interleaved
     operations = undisturbed.operations
-    done, run = 1, undisturbed
+    done, drawn, run = 1, 1, undisturbed
     incomplete: str | None = undisturbed.incomplete
     unfinished, random = 0, Random()
-    while run.violation is None and done < schedules and undisturbed.incomplete is None:
+    while run.violation is None and drawn < schedules and undisturbed.incomplete is None:
         if seconds is not None and time.perf_counter() - started > seconds:
             break
-        random.seed(seed << 40 | done)
-        factory = factories[done % len(factories)]
+        random.seed(seed << 40 | drawn)
+        factory = factories[drawn % len(factories)]
         plan = sampled_faults(scenario, lengths, random)
-        draw = drawn_answers(experiment, seed << 40 | done)
+        draw = drawn_answers(experiment, seed << 40 | drawn)
+        drawn += 1
+        if repeats.has(plan):
+            if repeats.ended:
+                break
+            continue
         run = experiment.run(factory(random), plan, draw=draw)
+        repeats.note(plan, run)
         if done == 1:
             check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
         interleaved = interleaved or run.interleaved
@@ -93,11 +107,6 @@ def _sample(
     if unfinished > 1:
         incomplete = f"{incomplete} (and {unfinished - 1} more of {done:,} schedules are incomplete)"
     incomplete = incomplete or breakdown_of(undisturbed, scenario)
-    if run.violation is None and not interleaved and incomplete is None and not scenario.faults.power_losses:
-        raise CannotDo(
-            "nothing was interleaved: at no point could two ranks go on, so no race was tested "
-            f"({undisturbed.operations} operations, {experiment.ranks_in_words()})"
-        )
     searched = time.perf_counter() - started
     failure = failure_of(experiment, run, done) if run.violation is not None else None
     verdict = "violated" if failure is not None else "incomplete" if incomplete is not None else "clean"
@@ -111,10 +120,16 @@ def _sample(
         operations=operations,
         failure=failure,
         digest=failure.trace.digest if failure is not None else digest_of_run(run),
-        coverage=f"sampled: {done:,} schedule{'s' if done != 1 else ''}, {scheduler}" + experiment.faults_in_words(),
+        coverage=("" if interleaved else _alone(experiment, undisturbed))
+        + f"sampled: {done:,} schedule{'s' if done != 1 else ''}, {scheduler}{experiment.faults_in_words()}",
         reason=incomplete if failure is None else None,
         lengths=lengths,
     )
+
+
+def _alone(experiment: Experiment, undisturbed: Run) -> str:
+    said = one_class_in_words(instants_of(undisturbed), judged=experiment.judges_instants)
+    return f"1 class: {said}; "
 
 
 def rank_lengths(run: Run, world_size: int) -> list[int]:

@@ -1,11 +1,18 @@
-"""Whether there is something to judge: a job that breaks down undisturbed shows nothing of its saves."""
+"""Whether there is something to judge, and whether it can be done in more than one order.
+
+A job that breaks down undisturbed shows nothing of its saves, one that touches no file has none. A job in which never
+two ranks could go on is one class of interleavings: rank 0 alone saves, the others wait.
+"""
 
 from __future__ import annotations
 
+from simulator.errors import CannotDo
 from simulator.experiment import ROOT
+from simulator.faults import FALLIBLE
 from simulator.invariants.violation import text_of
 from simulator.run import Run
 from simulator.scenario import Scenario
+from simulator.tape import Address, Tape
 
 
 def breakdown_of(undisturbed: Run, scenario: Scenario) -> str | None:
@@ -27,6 +34,66 @@ def breakdown_of(undisturbed: Run, scenario: Scenario) -> str | None:
         every, steps = scenario.workload.save_every, scenario.workload.steps
         return f"no save was made: workload.save_every is {every}, workload.steps {steps}"
     return None
+
+
+def check_touches_files(undisturbed: Run, world_size: int) -> None:
+    """Raise CannotDo where a run that nothing disturbed made no call about a file: there is nothing to judge."""
+    if undisturbed.violation is not None or undisturbed.incomplete is not None:
+        return
+    for attempt in undisturbed.attempts:
+        if any(type(step.operation).__name__.lower() in FALLIBLE for step in attempt.steps):
+            return
+    ranks = "the only rank" if world_size == 1 else f"none of {world_size} ranks"
+    made = "made no call" if world_size == 1 else "made a call"
+    raise CannotDo(f"{ranks} {made} about a file below rank.root, so nothing was tested")
+
+
+def instants_of(undisturbed: Run) -> int:
+    """At how many instants the job could have died: before and after each operation of every attempt."""
+    return undisturbed.operations + len(undisturbed.attempts)
+
+
+def one_class_in_words(instants: int, *, judged: bool) -> str:
+    """What a verdict says where never two ranks could go on; ``judged``: what a death at an instant would leave is."""
+    if not judged:
+        return "nothing to interleave; no instant of death judged, as nothing says what a restart would take"
+    return f"nothing to interleave; {instants:,} instants of death judged"
+
+
+class Repeats:
+    """Knows which drawn faults would lead to a run that was made before.
+
+    They do where that run left no choice: never could two ranks go on, and the file system has none (``choices``).
+    """
+
+    def __init__(self, *, choices: bool) -> None:
+        self._choices = choices
+        self._made: set[frozenset[tuple[Address, int]]] = set()
+        self._in_a_row = 0
+
+    def note(self, plan: Tape | None, run: Run) -> None:
+        """A run was made with these faults."""
+        self._in_a_row = 0
+        if not run.interleaved and not self._choices:
+            self._made.add(_drawn(plan))
+
+    def has(self, plan: Tape | None) -> bool:
+        """Whether a run with these faults would be the one that was made."""
+        repeated = _drawn(plan) in self._made
+        self._in_a_row = self._in_a_row + 1 if repeated else 0
+        return repeated
+
+    @property
+    def ended(self) -> bool:
+        """Whether so many in a row were repeats that others are hardly to be expected."""
+        return self._in_a_row >= _MOST_REPEATS
+
+
+_MOST_REPEATS = 1000
+
+
+def _drawn(plan: Tape | None) -> frozenset[tuple[Address, int]]:
+    return frozenset(plan.choices.items()) if plan is not None else frozenset()
 
 
 def _told(what: str, invariant: str) -> str:

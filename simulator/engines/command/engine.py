@@ -100,6 +100,7 @@ class CommandEngine:
         self.initial = Effects()
         self.strike: Strike | None = None
         self.charging: Charging | None = None
+        self.lost = False
         self._names = Names()
         self.dismissed = 0
         self._held: dict[int, tuple[RankProcess, int]] = {}
@@ -158,11 +159,13 @@ class CommandEngine:
 
     def kill(self, rank: int) -> None:
         """See ``Engine.kill``."""
+        self.lost = True
         if not self._ranks[rank].ended:
             self._bury(self._ranks[rank], Ending(rank, killed=True))
 
     def hang(self, rank: int) -> None:
         """See ``Engine.hang``: what the rank waits for is never answered."""
+        self.lost = True
         for task in [task for task, (holder, _) in self._held.items() if holder is self._ranks[rank]]:
             self._forget(task)
         self._ranks[rank].dozing.clear()

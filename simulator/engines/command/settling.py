@@ -24,9 +24,10 @@ _ROUNDS: Final = 3
 
 
 class Supervised(Protocol):
-    """What is asked of the engine. ``ready``: the tasks that can be granted their call."""
+    """What is asked of the engine. ``ready``: the tasks that can be granted their call; ``lost``: a rank was killed."""
 
     ready: list[int]
+    lost: bool
 
     def hear(self, seconds: float) -> bool:
         """Take in what has come in, waiting so long for the first; gives whether anything has."""
@@ -57,7 +58,8 @@ class Settling:
     def settle(self, granted: int | None = None) -> None:
         """Let everybody run until nothing moves. Raises Stuck where somebody runs on for too long.
 
-        ``granted``: the thread that has just made its step.
+        Where a rank is lost, others may look for it in vain: then it returns. ``granted``: the thread that has just
+        made its step.
         """
         engine = self._engine
         deadline = time.monotonic() + self._seconds
@@ -83,6 +85,8 @@ class Settling:
                 pause = _FIRST_LOOK
             engine.check_time()
             if time.monotonic() > deadline:
+                if engine.lost:
+                    return  # Who goes on looking for the dead is ended by the launcher.
                 raise Stuck(
                     f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s "
                     "(--silence waits for longer)"
