@@ -116,9 +116,10 @@ def test_a_real_program_in_which_rank_0_alone_saves_is_judged(tmp_path: Path, fa
                 file.write(b"...")
             if not os.path.exists(os.path.join(root, "checkpoint-1")):
                 os.rename(os.path.join(root, "tmp"), os.path.join(root, "checkpoint-1"))
-        meet()
     """
-    with experiment(tmp_path, body, faults=faults, restarts=restarts, silence=3.0) as under_test:
+    if not restarts:
+        body += "    meet()"  # Where rank 0 dies, the other would look for it until it has been silent for too long.
+    with experiment(tmp_path, body, faults=faults, restarts=restarts) as under_test:
         result = search_program(under_test, schedules=3)
     assert result.verdict == "clean"
     assert result.coverage.startswith("1 class: nothing to interleave; ")
