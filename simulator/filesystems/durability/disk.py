@@ -8,6 +8,7 @@ from simulator.filesystems.durability.micro_operations import (
     AttributeChange,
     Birth,
     DataWrite,
+    Entry,
     MicroOperation,
     NameChange,
 )
@@ -67,6 +68,7 @@ def after(disk: Disk, births: Mapping[int, Birth], changes: Iterable[tuple[int, 
     found: dict[int, Node] = dict(disk)
     changed: dict[int, Node] = {}
     sizes: dict[int, int] = {}
+    covered: dict[tuple[int, str], list[int]] = {}
 
     def node_of(number: int) -> Node:
         node = changed.get(number)
@@ -84,12 +86,10 @@ def after(disk: Disk, births: Mapping[int, Birth], changes: Iterable[tuple[int, 
             for entry in change.entries:
                 directory = node_of(entry.directory)
                 directory.modified = time
-                assert directory.entries is not None
-                if entry.after is None:
-                    directory.entries.pop(entry.name, None)
-                else:
+                if entry.after is not None:
                     node_of(entry.after)
-                    directory.entries[entry.name] = entry.after
+                assert directory.entries is not None
+                _change_entry(directory.entries, covered.setdefault((entry.directory, entry.name), []), entry)
             continue
         node = node_of(change.inode)
         if isinstance(change, AttributeChange):
@@ -108,6 +108,27 @@ def after(disk: Disk, births: Mapping[int, Birth], changes: Iterable[tuple[int, 
         if size_of(node.content) != sizes[number]:
             node.content = truncate(node.content, sizes[number])
     return found
+
+
+def _change_entry(entries: dict[str, int], covered: list[int], entry: Entry) -> None:
+    """A name leads elsewhere; ``covered`` are the inodes to which it would lead if what is newer were removed.
+
+    What is removed is an entry, not whatever has the name: where the removal of an older entry is lost, that one is
+    under the newer ones of the same name, and comes back when they go. So do the items of a directory of btrfs, each
+    with an index of its own, when a log is replayed; seen as the old file under a name that was removed, used for
+    another file, and left by it through a rename or ``unlink``, with that file synced.
+    """
+    if entry.before is not None:
+        if entries.get(entry.name) == entry.before:
+            del entries[entry.name]
+            if covered:
+                entries[entry.name] = covered.pop()
+        elif entry.before in covered:
+            covered.remove(entry.before)
+    if entry.after is not None:
+        if entry.name in entries:
+            covered.append(entries[entry.name])
+        entries[entry.name] = entry.after
 
 
 def reachable(disk: Disk) -> dict[int, Node]:

@@ -186,20 +186,22 @@ class Ordering:
         return next((entry.after for entry in what.entries if entry.replaced_file and entry.after is not None), None)
 
     def _join_parts(self, index: int, what: NameChange) -> None:
-        """Of the rename of a synced file, no part goes without the others; of another one, no old name before the new.
+        """Of the rename of a synced file, no name goes without the other; of another one, no old name before the new.
 
-        But a name that has not been committed yet may go by itself: the sync that made it durable is undone first.
+        But a name that has not been committed yet may go by itself: the sync that made it durable is undone first. That
+        what was replaced is gone is not needed by the new name, which only covers it (see ``disk``).
         """
         self.revised += 1
         synced = self._was_synced(index, what)
         for part in range(index - what.parts, index):
             self.needs[part] |= 1 << index
-            if synced:
-                self.needs[index] |= 1 << part
-                continue
             gone = self.records[part].what
             assert isinstance(gone, NameChange)
             (entry,) = gone.entries
+            if synced:
+                if (entry.directory, entry.name) != (what.entries[0].directory, what.entries[0].name):
+                    self.needs[index] |= 1 << part
+                continue
             self._held.setdefault((entry.directory, entry.name), []).append((part, index))
             for other in members(self._history.entries_in(entry.directory)):
                 self._let_go(other)

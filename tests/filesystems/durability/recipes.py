@@ -140,6 +140,30 @@ def append(root: Path) -> None:
         file.write(NEW)
 
 
+def use_the_name_again(root: Path) -> None:
+    os.unlink(root / "f")
+    write(root / "f", NEW, sync=True)
+    os.rename(root / "f", root / "g")
+    sync(root / "g")
+
+
+def replace_and_move_on(root: Path) -> None:
+    write(root / "g", NEW)
+    os.rename(root / "g", root / "f")
+    sync(root / "f")
+    os.rename(root / "f", root / "g")
+    sync(root / "g")
+
+
+def link_the_name_again(root: Path) -> None:
+    os.unlink(root / "f")
+    write(root / "g", NEW)
+    os.link(root / "g", root / "f")
+    sync(root / "g")
+    os.unlink(root / "f")
+    sync(root / "g")
+
+
 def save_safely(root: Path) -> None:
     """Each file, then the staging directory, then the rename; then the parent, and only then the old one goes."""
     os.mkdir(root / "tmp")
@@ -212,6 +236,12 @@ TABLE = [
          "btrfs": [DIRECTORIES | {"d1/f": OLD, "d2/h": NEW}]}),
     Row("truncate and write again", old_file, rewrite, on_each({"f": OLD}, {"f": NEW})),
     Row("overwrite", old_file, overwrite, on_each({"f": OLD}, {"f": NEW})),
+    Row("use a removed name again", old_file, use_the_name_again,
+        {"ext4": [{"g": NEW}], "xfs": [{"g": NEW}], "btrfs": [{"f": OLD, "g": NEW}]}),
+    Row("replace a file, move on", old_file, replace_and_move_on,
+        {"ext4": [{"g": NEW}], "xfs": [{"g": NEW}], "btrfs": [{"f": OLD, "g": NEW}]}),
+    Row("link a removed name again", old_file, link_the_name_again,
+        {"ext4": [{"g": NEW}], "xfs": [{"g": NEW}], "btrfs": [{"f": OLD, "g": NEW}]}),
     Row("append", old_file, append, on_each({"f": OLD}, {"f": OLD + NEW})),
 ]  # fmt: skip
 

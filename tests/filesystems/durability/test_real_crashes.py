@@ -10,26 +10,26 @@ from random import Random
 
 import pytest
 
-from tests.filesystems.durability.mounting import MAKERS, crashes, reason_not_to
+from tests.filesystems.durability.mounting import KINDS, crashes, reason_not_to
 from tests.filesystems.durability.recipes import SAFE, TABLE, Good
 from tests.filesystems.durability.running import Tree, allows, crashed, tree_of
 from tests.filesystems.durability.writing import drawn, two_directories
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("filesystem", MAKERS)]
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("filesystem", KINDS)]
 
 AT_ONCE, AFTER_THE_TIMER_OF_EXT4, AFTER_ALL_TIMERS = 0.0, 8.0, 45.0
 
 
 @pytest.fixture(autouse=True)
 def _can_be_mounted(filesystem: str) -> None:
-    reason = reason_not_to(filesystem)
+    reason = reason_not_to(KINDS[filesystem])
     if reason is not None:
         pytest.skip(reason)
 
 
 def test_what_a_crash_leaves_of_each_program_of_the_table_is_allowed(filesystem: str) -> None:
     moments = (AT_ONCE, AFTER_THE_TIMER_OF_EXT4, AFTER_ALL_TIMERS)
-    left = crashes(filesystem, [(row.before, row.program) for row in TABLE], moments)
+    left = crashes(KINDS[filesystem], [(row.before, row.program) for row in TABLE], moments)
     lost = 0
     for row, trees in zip(TABLE, left, strict=True):
         model = crashed(filesystem, row.program, row.before)
@@ -40,7 +40,7 @@ def test_what_a_crash_leaves_of_each_program_of_the_table_is_allowed(filesystem:
 
 
 def test_what_a_crash_leaves_of_a_safe_recipe_is_good(filesystem: str) -> None:
-    left = crashes(filesystem, [(before, program) for before, program, _ in SAFE], [AT_ONCE])
+    left = crashes(KINDS[filesystem], [(before, program) for before, program, _ in SAFE], [AT_ONCE])
     good: Good
     for (_, program, good), trees in zip(SAFE, left, strict=True):
         assert all(good(tree) for tree in trees), program.__name__
@@ -50,7 +50,7 @@ def test_what_a_crash_leaves_of_a_safe_recipe_is_good(filesystem: str) -> None:
 def test_what_a_crash_leaves_of_random_programs_is_allowed(filesystem: str, batch: int) -> None:
     moments = (AT_ONCE, AFTER_THE_TIMER_OF_EXT4)
     programs = [drawn(Random(f"{batch}/{number}"), 2 + number % 9) for number in range(20)]
-    left = crashes(filesystem, [(two_directories, program) for program in programs], moments)
+    left = crashes(KINDS[filesystem], [(two_directories, program) for program in programs], moments)
     for number, (program, trees) in enumerate(zip(programs, left, strict=True)):
         model = crashed(filesystem, program, two_directories)
         for moment, tree in zip(moments, trees, strict=True):

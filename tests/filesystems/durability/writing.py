@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from tests.filesystems.durability.cutting import Action, commit, write_back
 from tests.filesystems.durability.recipes import sync
 from tests.filesystems.durability.running import Program
 
@@ -76,6 +77,112 @@ def written(path: Path, flags: int, data: bytes, synced: bool) -> None:
     try:
         if data:
             os.write(fd, data)
+        if synced:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+NAMES = ("k", "m", "d/k", "d/m")
+OFFSETS = (0, 100, 1024, 4000, 4096, 5000, 8192)
+LENGTHS = (10, 3000, 4096, 6000, 10_000)
+
+
+def reused_names(root: Path) -> None:
+    """What programs that reuse names find."""
+    for name in ("d", "s"):
+        os.mkdir(root / name)
+    for name in ("k", "d/k"):
+        (root / name).write_bytes(b"o" * 6000)
+    (root / "holes").write_bytes(b"h" * 100)
+    os.truncate(root / "holes", 20_000)
+    (root / "z").write_bytes(b"z")
+
+
+def reusing(random: Random, length: int) -> list[Action]:
+    """Actions about few names, which are removed, made again, moved and synced, and about files with holes."""
+    drawing = _Reusing(random)
+    found = [drawing.action(bytes([ord("A") + number % 26])) for number in range(length)]
+    if random.random() < 0.5:
+        found.append(Action("write z, sync", lambda root: written(root / "z", os.O_TRUNC, b"Z", True)))
+    if random.random() < 0.3:
+        found.append(Action("a commit", commit, of_the_kernel=True))
+    return found
+
+
+class _Reusing:
+    """Draws actions that can be carried out: it keeps account of which names there are."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.files = {"k", "d/k", "holes"}
+        self.directories = {"s"}
+
+    def action(self, letter: bytes) -> Action:
+        """The next one; what it writes are bytes of one letter."""
+        random, said = self.random, letter.decode()
+        synced = random.random() < 0.5
+        also = ", sync" if synced else ""
+        file = random.choice(sorted(self.files) or ["k"])
+        name = random.choice(NAMES)
+        length, offset = random.choice(LENGTHS), random.choice(OFFSETS)
+        match random.choices(range(13), (5, 6, 4, 2, 4, 2, 3, 1, 1, 2, 1, 2, 2))[0]:
+            case 0:
+                self.files.add(name)
+                return Action(
+                    f"write {name}, {length} of {said}{also}",
+                    lambda root: written(root / name, os.O_CREAT | os.O_TRUNC, letter * length, synced),
+                )
+            case 1:
+                self.files -= {file}
+                self.files.add(name)
+                return Action(f"rename {file} {name}", lambda root: os.rename(root / file, root / name))
+            case 2:
+                self.files -= {file}
+                return Action(f"unlink {file}", lambda root: os.unlink(root / file))
+            case 3:
+                self.files.add(name)
+                return Action(f"link {file} {name}", lambda root: os.link(root / file, root / name))
+            case 4:
+                return Action(f"sync {file}", lambda root: sync(root / file))
+            case 5:
+                directory = random.choice(("", "d", *self.directories))
+                return Action(f"sync {directory}/", lambda root: sync(root / directory))
+            case 6:
+                return Action(
+                    f"write {file} from {offset}, {length} of {said}{also}",
+                    lambda root: written_at(root / file, offset, letter * length, synced),
+                )
+            case 7:
+                return Action(f"truncate {file} to {offset}", lambda root: os.truncate(root / file, offset))
+            case 8:
+                directory = random.choice(("s", "t", "d/s", *({"k", "m"} - self.files)))
+                self.directories.add(directory)
+                return Action(f"mkdir {directory}", lambda root: os.mkdir(root / directory))
+            case 9:
+                directory = random.choice(sorted(self.directories) or ["s"])
+                target = random.choice(("s", "t", "d/s", "k", "m"))
+                self.directories = self.directories - {directory} | {target}
+                return Action(f"rename {directory} {target}", lambda root: os.rename(root / directory, root / target))
+            case 10:
+                directory = random.choice(sorted(self.directories) or ["s"])
+                self.directories -= {directory}
+                return Action(f"rmdir {directory}", lambda root: os.rmdir(root / directory))
+            case 11:
+                start = offset // 4096 * 4096
+                return Action(
+                    f"write back {file} from {start}, {length}",
+                    lambda root: write_back(root / file, start, length),
+                    of_the_kernel=True,
+                )
+            case _:
+                return Action("a commit", commit, of_the_kernel=True)
+
+
+def written_at(path: Path, offset: int, data: bytes, synced: bool) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.pwrite(fd, data, offset)
         if synced:
             os.fsync(fd)
     finally:
