@@ -1,4 +1,4 @@
-"""The memory of another process, as far as it can be read."""
+"""The memory of another process, as far as it can be read and written. proc(5)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeAlias
+
+_Bytes: TypeAlias = bytes
+"""In the class, the name is that of a method."""
 
 _WORD: Final = 8
 _LONGEST: Final = 1 << 20
@@ -17,7 +20,7 @@ class Unreadable(Exception):
 
 
 class Memory:
-    """Reads what is at an address. Raises Unreadable."""
+    """Reads what is at an address, and writes it. Raises Unreadable."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -42,12 +45,21 @@ class Memory:
         """One word."""
         return int.from_bytes(self.bytes(address, _WORD), "little")
 
+    def write(self, address: int, data: _Bytes) -> None:
+        """Put bytes there; raises Unreadable where that was not possible for all of them."""
+        try:
+            written = os.pwrite(self._descriptor, data, address)
+        except (OSError, OverflowError) as error:
+            raise Unreadable from error
+        if written != len(data):
+            raise Unreadable
+
 
 @contextmanager
-def memory_of(thread: int) -> Iterator[Memory]:
+def memory_of(thread: int, *, writable: bool = False) -> Iterator[Memory]:
     """The memory of a thread's process. Raises Unreadable where it is gone."""
     try:
-        descriptor = os.open(f"/proc/{thread}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"/proc/{thread}/mem", (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
     except OSError as error:
         raise Unreadable from error
     try:

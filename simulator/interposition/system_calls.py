@@ -94,12 +94,18 @@ SIGNATURES: Final = (
     # SLEEPS.
     Signature("nanosleep", 35, 101),
     Signature("clock_nanosleep", 230, 115),
+    # SIGNALS.
+    Signature("rt_sigaction", 13, 134),
+    Signature("rt_sigreturn", 15, 139),
     # Rings carry out calls that no filter sees: refused, so that programs fall back to ordinary calls.
     Signature("io_uring_setup", 425, 425),
 )
 
 SLEEPS: Final = frozenset({"nanosleep", "clock_nanosleep"})
 """Held so that a loop that polls needs no real time, and no luck."""
+
+SIGNALS: Final = frozenset({"rt_sigaction", "rt_sigreturn"})
+"""Held so that a signal makes no call fail that only waits for the supervisor: see ``restarting``."""
 
 AUDIT_ARCHITECTURES: Final[Mapping[str, int]] = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """What seccomp calls a machine: AUDIT_ARCH_* of linux/audit.h."""

@@ -65,6 +65,11 @@ def process_of(thread: int) -> int | None:
     return _field(thread, "\nTgid:", 10)
 
 
+def parent_of(process: int) -> int | None:
+    """The process that has started it, or that has taken it over since; None where it is gone."""
+    return _field(process, "\nPPid:", 10)
+
+
 def umask_of(thread: int) -> int | None:
     """The mask that is applied to the modes of new files; None where the thread is gone."""
     return _field(thread, "\nUmask:", 8)

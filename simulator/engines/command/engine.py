@@ -35,7 +35,7 @@ from simulator.interposition.announcements import Announcement, announced
 from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Outcome, carry_out
 from simulator.interposition.naming import Names
-from simulator.interposition.system_calls import SLEEPS, signatures
+from simulator.interposition.system_calls import SIGNALS, SLEEPS, signatures
 from simulator.interposition.threads import process_of
 from simulator.interposition.watching import Watch
 from simulator.operations import Close, Open, Operation, Readdir
@@ -145,12 +145,15 @@ class CommandEngine:
                 return
         waiting, site = rank.waiting[thread], rank.site_of(thread)
         self._forget(task)
+        assert rank.listener is not None
+        if not rank.listener.waits(waiting.held):
+            # Gone, or interrupted by a signal, which a kernel before 5.19 lets happen: then it is made again.
+            self._settling.settle()
+            return
         if error is not None:
-            assert rank.listener is not None
             rank.listener.refuse(waiting.held, error.errno or 5)
             outcome = Outcome(error=error.errno or 5)
         else:
-            assert rank.listener is not None
             outcome = carry_out(rank.listener, waiting.held, waiting.signature, waiting.watched)
         self._note(task, rank, thread, operation, outcome, site)
         if isinstance(operation, Close):
@@ -286,6 +289,16 @@ class CommandEngine:
         if held is None:
             return
         signature = self._signatures[held.number]
+        if signature.name in SIGNALS:
+            if rank.handlers.take(held, signature):
+                rank.listener.answer(held)
+            else:
+                rank.listener.let_go(held)
+            return
+        rank.handlers.let_go(held, signature)
+        if held.thread in rank.waiting:
+            # A signal made the call fail that was held, and it is made again: kernels before 5.19.
+            self._forget(rank.number + self.world_size * rank.task_of(held.thread))
         if signature.name in SLEEPS:
             if rank.is_awaited(held.thread):
                 rank.dozing[held.thread] = held

@@ -17,6 +17,7 @@ from simulator.interposition.announcements import Raised
 from simulator.interposition.listener import Held, Listener
 from simulator.interposition.python_frames import PythonFrames, frames_of
 from simulator.interposition.python_layout import Described
+from simulator.interposition.restarting import Handlers
 from simulator.interposition.system_calls import Signature
 from simulator.interposition.threads import Thread, descendants, process_of, sleeps_for_a_time, thread_at, threads_of
 from simulator.interposition.watching import Watched
@@ -43,6 +44,7 @@ class RankProcess:
         self.channel: socket.socket | None = channel
         self.listener: Listener | None = None
         self.armed_by: str | None = None
+        self.handlers = Handlers(process, {})
         self.out = out
         self.err = err
         self.ended = False
@@ -62,13 +64,16 @@ class RankProcess:
     def hear(self) -> None:
         """The rank says that it is under the filter now, or that it cannot be. Raises CannotDo for the latter."""
         assert self.channel is not None
-        message, descriptors, _, _ = socket.recv_fds(self.channel, 512, 1)
+        message, descriptors, _, _ = socket.recv_fds(self.channel, 8192, 1)
         self.channel.close()
         self.channel = None
         if message.startswith(b"!"):
             raise CannotDo(f"rank {self.number}: {message[1:].decode('utf-8', 'replace')}")
         if descriptors:
-            self.armed_by = message[1:].decode("utf-8", "backslashreplace")
+            _, signals, reason = message.split(b"=", 2)
+            self.armed_by = reason.decode("utf-8", "backslashreplace")
+            known = (each.split(b":") for each in signals.split())
+            self.handlers = Handlers(self.process, {int(each): bytes.fromhex(hex.decode()) for each, hex in known})
             self.listener = Listener(descriptors[0])
 
     def learn(self, said: Raised | Described, thread: int) -> None:

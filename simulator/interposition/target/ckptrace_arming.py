@@ -30,6 +30,11 @@ TSYNC = 1
 NEW_LISTENER = 8
 TSYNC_ESRCH = 16
 WAIT_KILLABLE_RECV = 32
+SA_SIGINFO = 4
+SA_EXPOSE_TAGBITS = 0x800
+SA_RESTART = 0x10000000
+SIZE_OF_ACTION = 32
+RT_SIGACTION = {"x86_64": 13, "aarch64": 134}
 
 # The audit events that name a file, by the arguments that do: what they say of the rest comes too late or too often.
 _EVENTS = {
@@ -53,6 +58,7 @@ _EVENTS = {
 _LOOKS = ("access", "lstat", "readlink", "stat")
 # So often the main thread sleeps before it counts as one that looks again and again for what another rank does.
 _SLEEPS = 3
+_LONGEST = 8192
 _MEETING = "torch.distributed.distributed_c10d"
 _MEET = "init_process_group"
 
@@ -77,6 +83,29 @@ def install(number: int, code: bytes) -> int:
         if ctypes.get_errno() != errno.EINVAL:
             break
     raise CannotArm(_refusal("seccomp(SECCOMP_SET_MODE_FILTER)"))
+
+
+def make_restarting() -> dict[int, bytes]:
+    """Let no handler of this process make a held call fail; gives the actions of the signals whose handlers would have.
+
+    See ``interposition.restarting``, which does so with those that are installed later.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    number = RT_SIGACTION[os.uname().machine]
+    changed = {}
+    for each in signal.valid_signals():
+        # struct sigaction of the kernel: the handler, flags, the restorer, the mask.
+        action = ctypes.create_string_buffer(SIZE_OF_ACTION)
+        if library.syscall(number, int(each), None, action, 8):
+            continue
+        handler, flags = struct.unpack_from("=QQ", action)
+        if handler in (signal.SIG_DFL, signal.SIG_IGN) or flags & SA_RESTART:
+            continue
+        before = action.raw
+        struct.pack_into("=Q", action, 8, flags | SA_RESTART | SA_EXPOSE_TAGBITS | SA_SIGINFO)
+        if not library.syscall(number, int(each), action, None, 8):
+            changed[int(each)] = before
+    return changed
 
 
 def die_with_parent() -> None:
@@ -124,12 +153,14 @@ class Arming:
         if self._done:
             return
         self._done = True
+        interrupting = " ".join(f"{each}:{action.hex()}" for each, action in make_restarting().items())
         try:
             listener = install(self._number, self._code)
         except CannotArm as refusal:
             self._send(b"!" + str(refusal).encode(), [])
             return
-        self._send(b"=" + reason.encode("utf-8", "surrogateescape")[:200], [listener])
+        said = f"={interrupting}={reason}"
+        self._send(said.encode("utf-8", "surrogateescape")[:_LONGEST], [listener])
         os.close(listener)
         self._when_armed()
 
