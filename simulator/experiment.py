@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from simulator.invariants.plain import FunctionProbe, written
 from simulator.invariants.restart import StrategyProbe
 from simulator.invariants.violation import NAMES
 from simulator.job import training_program
+from simulator.portable import portable
 from simulator.run import Run, Scheduler, execute
 from simulator.scenario import CostChoice, Scenario
 from simulator.schedulers.last_first import LastRankFirst
@@ -211,8 +211,8 @@ class Experiment:
         return table
 
     def recorded(self) -> dict[str, Any]:
-        """The same for a trace, which may be replayed from elsewhere: the files that it names are absolute paths."""
-        table: dict[str, Any] = msgspec.to_builtins(self.scenario.with_files(os.path.abspath))
+        """The same for a trace, which may be replayed from elsewhere."""
+        table: dict[str, Any] = msgspec.to_builtins(portable(self.scenario))
         return table
 
     @property

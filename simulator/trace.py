@@ -95,7 +95,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct, frozen=True, dict=True):
-    """A recorded run."""
+    """A recorded run.
+
+    ``scenario`` names files relative to the project, ``sources`` holds a hash of each (``simulator.portable``).
+    ``seal`` tells whoever recorded the run that it is a recording of their own (``campaigns.trust``).
+    """
 
     scenario: dict[str, Any]
     tape: list[tuple[int, str, int, int, int]]
@@ -104,6 +108,8 @@ class Trace(msgspec.Struct, frozen=True, dict=True):
     verdict: Verdict | None = None
     explanation: dict[str, Any] | None = None
     versions: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    seal: str = ""
     format: int = FORMAT_VERSION
 
     def choices(self) -> Tape:

@@ -47,6 +47,8 @@ class Result(msgspec.Struct):
     """What a verdict without a failure covers, in words."""
     reason: str | None = None
     """Why an incomplete verdict is incomplete."""
+    followed: int | None = None
+    """Of a replay that left its recording: how many steps were as recorded before. None: all of them."""
     lengths: list[int] = []
     certificate: dict[str, Any] | None = None
     """The figures of an exhaustive search."""

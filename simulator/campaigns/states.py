@@ -10,6 +10,7 @@ import msgspec
 
 from simulator.boundary import installed
 from simulator.campaigns.replay.replaying import experiment_of_trace, recording_of
+from simulator.campaigns.trust import NO_TRUST, Trust
 from simulator.errors import UsageError
 from simulator.filesystems import Filesystem
 from simulator.filesystems.durability import DurableModel, durable_of, losses_in_words
@@ -38,7 +39,7 @@ class Outages(msgspec.Struct, frozen=True):
     are_all: bool
 
 
-def write_states(trace: Trace, directory: Path, most: int = MOST) -> Outages:
+def write_states(trace: Trace, directory: Path, most: int = MOST, *, trust: Trust = NO_TRUST) -> Outages:
     """Run a recording again and write every tree that its power losses could have left into ``directory``.
 
     The trees of the first power loss are ``outage-1/0001`` and so on, the one in which nothing is lost first;
@@ -46,7 +47,7 @@ def write_states(trace: Trace, directory: Path, most: int = MOST) -> Outages:
     something is there already, and as a replay does.
     """
     recording = recording_of(trace)
-    experiment = experiment_of_trace(recording)
+    experiment = experiment_of_trace(recording, trust=trust)
     if not any(kind == "power" for _, kind, *_ in recording.tape):
         raise UsageError("--states: no power fails in this trace; a search with --power-losses 1 records such ones")
     found: list[tuple[list[State], int, bool]] = []

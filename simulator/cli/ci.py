@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.options import OUTPUT, SEARCH, Confirm, Json, Out, Seed, seconds_of
+from simulator.cli.options import OUTPUT, SEARCH, Confirm, Json, Out, Seed, TrustTrace, seconds_of
 from simulator.errors import UsageError
 
 _SCHEDULES = 1000
@@ -47,6 +47,7 @@ def ci(
     seed: Seed = 0,
     out: Out = Path("ckptrace-out"),
     confirm: Confirm = True,
+    trust: TrustTrace = False,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.", rich_help_panel=OUTPUT)] = None,
     summary: Annotated[
         Path | None,
@@ -89,7 +90,9 @@ def ci(
     reported: list[Reported] = []
 
     most = most or (_SCHEDULES if seconds is None else _NO_LIMIT)
-    for outcome in run_suite(cases, schedules=most, seconds=seconds, seed=seed, confirm=confirm, listener=view.begin):
+    for outcome in run_suite(
+        cases, schedules=most, seconds=seconds, seed=seed, confirm=confirm, trust=trust, listener=view.begin
+    ):
         failure = None if outcome.result is None else outcome.result.failure
         trace = outcome.case.path if outcome.case.kind == "regression" else None
         if failure is not None and trace is None and outcome.status != "passed":

@@ -47,6 +47,14 @@ Confirm = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+TrustTrace = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Run what the trace names, even if it was not recorded here and is no code of this project.",
+        rich_help_panel=CODE,
+    ),
+]
 TraceFile = Annotated[Path, typer.Argument(metavar="TRACE.json", help="A trace that ckptrace wrote.")]
 
 

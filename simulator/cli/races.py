@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from simulator.cli.options import Json, TraceFile
+from simulator.cli.options import Json, TraceFile, TrustTrace
 
 if TYPE_CHECKING:
     from simulator.campaigns.command.steering import Steered
     from simulator.campaigns.replay.racing import Race, Side
 
 
-def races(trace: TraceFile, json: Json = None) -> int:
+def races(trace: TraceFile, trust: TrustTrace = False, json: Json = None) -> int:
     """List the pairs of conflicting operations of a recorded run that no collective orders.
 
     ckptrace run --record FILE keeps a run; ckptrace run --confirm-races tries each pair the other way round.
     """
+    from simulator.campaigns.command.fallback import holds_calls
     from simulator.campaigns.replay.racing import missing_from, races_of
+    from simulator.campaigns.trust import Trust, announced
     from simulator.cli.output import check_file, write_json
     from simulator.reports.terminal import console_for
     from simulator.scenario import from_table
@@ -25,7 +28,10 @@ def races(trace: TraceFile, json: Json = None) -> int:
     recorded = load(trace)
     from_table(recorded.scenario, str(trace))
     check_file(json)
-    found, missing = races_of(recorded), missing_from(recorded)
+    trusted = Trust(everything=trust)
+    for line in [] if holds_calls(recorded.scenario) else announced(recorded, trusted):
+        print(f"ckptrace: {trace}: {line}", file=sys.stderr)
+    found, missing = races_of(recorded, trust=trusted), missing_from(recorded)
     if json != "-":
         console = console_for()
         for race in found:

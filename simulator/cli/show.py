@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from simulator.cli.options import OUTPUT, Json, TraceFile
+from simulator.cli.options import OUTPUT, Json, TraceFile, TrustTrace
+from simulator.errors import UsageError
 
 
 def show(
@@ -26,14 +27,24 @@ def show(
             "--shiviz", metavar="FILE", help="Write a log with vector clocks for ShiViz.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    rerun: Annotated[
+        bool,
+        typer.Option(
+            "--rerun",
+            help="For those viewers, run the recording again for what it does not hold: conflicts and times.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    trust: TrustTrace = False,
     all_: Annotated[bool, typer.Option("--all", help="Leave no operation out.", rich_help_panel=OUTPUT)] = False,
     json: Json = None,
 ) -> int:
     """Show a recorded run: verdict, reason, one lane per rank; or as a page, or for another viewer.
 
-    What operations conflict is found by running the recording again, so these viewers need the code under test;
-    a recording of ckptrace run is enough by itself.
+    Nothing is run, so conflicts and times are not in the file for Perfetto, nor is there one for ShiViz, but with
+    --rerun; a recording of ckptrace run is enough by itself.
     """
+    from simulator.campaigns.trust import Trust
     from simulator.cli.exports import export
     from simulator.cli.output import check_file, write_json
     from simulator.reports.html.failure import failure_page
@@ -43,6 +54,8 @@ def show(
     from simulator.scenario import from_table
     from simulator.trace import load
 
+    if rerun and perfetto is None and shiviz is None:
+        raise UsageError("--rerun: only --perfetto and --shiviz need what it gives")
     recorded = load(trace)
     from_table(recorded.scenario, str(trace))
     for file in (html, perfetto, shiviz):
@@ -50,7 +63,7 @@ def show(
     check_file(json)
     if html is not None:
         write(html, failure_page(recorded, trace))
-    written = [("page", html), *export(recorded, perfetto, shiviz)]
+    written = [("page", html), *export(recorded, perfetto, shiviz, rerun=rerun, trust=Trust(everything=trust))]
     if json is not None:
         write_json(trace_object(recorded, trace), json)
     if json != "-":

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from simulator.portable import here
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.suite_object import Reported
 
@@ -49,7 +50,10 @@ def _place(site: str | None, workspace: Path) -> tuple[str, int] | None:
     file, _, line = (site or "").rpartition(":")
     if not file or not line.isdigit():
         return None
-    relative = _relative(Path(file), workspace)
+    path = here() / file
+    if not Path(file).is_absolute() and not path.is_file():
+        return None  # Of an installed package.
+    relative = _relative(path, workspace)
     return None if relative is None else (relative, int(line))
 
 

@@ -28,6 +28,7 @@ def result_object(result: Result, trace: Path | None, confirmation: Confirmation
         "digest",
         "coverage",
         "reason",
+        "followed",
         "scenario",
         "certificate",
     )

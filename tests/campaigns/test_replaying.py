@@ -95,7 +95,7 @@ def test_a_program_is_found_by_its_file_in_another_process(tmp_path: Path) -> No
     subprocess.run([sys.executable, script], cwd=tmp_path, check=True)
     recorded = traces.load(tmp_path / "failure.json")
     assert recorded.remembered() is None
-    assert recorded.scenario["program"] == f"{script}:saver"
+    assert recorded.scenario["program"] == "saving.py:saver"
     assert simulator.replay(tmp_path / "failure.json").digest == recorded.digest
 
 

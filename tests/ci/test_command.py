@@ -71,12 +71,21 @@ def test_kept_failures_are_replayed_first_until_they_are_fixed(ckptrace: Command
     # A module that was imported stays: the fixed one needs a place of its own.
     fixed_project = ckptrace.directory / "fixed"
     shutil.copytree(kept, fixed_project / "scenarios" / "regressions")
-    (fixed_project / "scenarios" / "regressions" / "save.py").write_text(fixed)
-    text = (fixed_project / "scenarios" / "regressions" / "a-race.json").read_text()
-    moved = text.replace(str(ckptrace.directory / "save.py"), str(ckptrace.directory / "nowhere" / "save.py"))
-    (fixed_project / "scenarios" / "regressions" / "a-race.json").write_text(moved)
+    (fixed_project / "save.py").write_text(fixed)
+    (fixed_project / "pyproject.toml").touch()
     code, found = cases(ckptrace, "fixed/scenarios")
     assert (code, found["a-race.json"]["status"], found["a-race.json"]["result"]["verdict"]) == (0, "passed", "clean")
+    assert "save.py has changed since it was recorded" in found["a-race.json"]["result"]["reason"]
+
+
+def test_a_kept_failure_of_which_no_step_is_taken_no_longer_applies(ckptrace: Command, racy: Path) -> None:
+    ckptrace("ci", *FEW)
+    (trace,) = ckptrace.traces()
+    trace.write_text(trace.read_text().replace("save.py:saver", "save.py:private"))
+    called = ckptrace("ci", trace, "--trust", "--json", "-")
+    (case,) = called.json["cases"]
+    assert (called.code, case["status"]) == (3, "error")
+    assert case["said"].startswith("the recording no longer applies: not one of its steps was taken (step 0: the ")
 
 
 def test_a_known_bug_passes_when_it_is_found_as_expected(ckptrace: Command, known_bug: Path) -> None:

@@ -18,7 +18,9 @@ def recorded(ckptrace: Command, racy: Path) -> Path:
 
 
 def test_both_files_are_written(ckptrace: Command, recorded: Path) -> None:
-    called = ckptrace("show", recorded, "--perfetto", "deep/p.json", "--shiviz", "s.log", "--html", "page.html")
+    called = ckptrace(
+        "show", recorded, "--perfetto", "deep/p.json", "--shiviz", "s.log", "--html", "page.html", "--rerun"
+    )
     assert (called.code, called.err) == (0, "")
     assert called.out.splitlines() == ["page     page.html", "perfetto deep/p.json", "shiviz   s.log"]
     document = json.loads((ckptrace.directory / "deep" / "p.json").read_text())
@@ -26,16 +28,27 @@ def test_both_files_are_written(ckptrace: Command, recorded: Path) -> None:
     assert (ckptrace.directory / "s.log").read_text().startswith("(?<host>")
 
 
-def without_code(recorded: Path, directory: Path) -> Path:
+def without_code(recorded: Path) -> Path:
     """The same trace of a program that is nowhere."""
-    text = recorded.read_text().replace(str(directory / "racy.py"), "/nowhere/gone.py")
-    recorded.write_text(text)
+    recorded.write_text(recorded.read_text().replace("racy.py:saver", "/nowhere/gone.py:saver"))
     return recorded
 
 
+def test_nothing_is_run_unless_it_is_told(ckptrace: Command, recorded: Path) -> None:
+    (ckptrace.directory / "racy.py").write_text("raise SystemExit('imported')")
+    called = ckptrace("show", recorded, "--perfetto", "p.json")
+    assert (called.code, called.out) == (0, "perfetto p.json\n")
+    assert called.err.endswith("they are found by running the recording again: --rerun\n")
+    called = ckptrace("show", recorded, "--shiviz", "s.log")
+    assert (called.code, called.err) == (
+        2,
+        "ckptrace: --shiviz: what conflicts is found by running the recording again: --rerun\n",
+    )
+
+
 def test_without_the_code_under_test_perfetto_lacks_conflicts(ckptrace: Command, recorded: Path) -> None:
-    trace = without_code(recorded, ckptrace.directory)
-    called = ckptrace("show", trace, "--perfetto", "p.json")
+    trace = without_code(recorded)
+    called = ckptrace("show", trace, "--perfetto", "p.json", "--rerun")
     assert called.code == 0
     assert called.err.startswith("ckptrace: without arrows for conflicts, and without times: /nowhere/gone.py: no such")
     assert called.err.count("\n") == 1
@@ -45,8 +58,8 @@ def test_without_the_code_under_test_perfetto_lacks_conflicts(ckptrace: Command,
 
 
 def test_without_it_there_is_no_log_for_shiviz(ckptrace: Command, recorded: Path) -> None:
-    trace = without_code(recorded, ckptrace.directory)
-    called = ckptrace("show", trace, "--shiviz", "s.log")
+    trace = without_code(recorded)
+    called = ckptrace("show", trace, "--shiviz", "s.log", "--rerun")
     assert (called.code, called.out, called.err.count("\n")) == (2, "", 1)
     assert "/nowhere/gone.py" in called.err
     assert not (ckptrace.directory / "s.log").exists()
@@ -54,9 +67,12 @@ def test_without_it_there_is_no_log_for_shiviz(ckptrace: Command, recorded: Path
 
 def test_code_that_has_changed_is_told_with_the_step(ckptrace: Command, recorded: Path) -> None:
     changed = (ckptrace.directory / "racy.py").read_text().replace("rng_state_", "random_state_")
-    other = ckptrace.write("changed.py", changed)
-    recorded.write_text(recorded.read_text().replace(str(ckptrace.directory / "racy.py"), str(other)))
-    called = ckptrace("show", recorded, "--shiviz", "s.log")
+    ckptrace.write("changed.py", changed)
+    recorded.write_text(recorded.read_text().replace("racy.py:saver", "changed.py:saver"))
+    called = ckptrace("show", recorded, "--shiviz", "s.log", "--rerun")
+    assert called.code == 2, "a trace that was changed is no recording of one's own"
+    assert "saver of " in called.err
+    called = ckptrace("show", recorded, "--shiviz", "s.log", "--rerun", "--trust")
     assert (called.code, called.out, called.err.count("\n")) == (3, "", 1)
     assert "rng_state_0.pth" in called.err
     assert "random_state_0.pth" in called.err

@@ -60,6 +60,7 @@ def test_an_interrupted_search_is_no_pass(ckptrace: Command, monkeypatch: pytest
 
 def test_a_replay_of_code_that_was_repaired_is_no_pass_either(ckptrace: Command, racy: Path) -> None:
     found = ckptrace("explore", "--program", "racy.py:saver", "--no-confirm", "--json", "-").json
+    ckptrace.write("pyproject.toml", "")
     repaired = racy.read_text().replace("if staging.exists():", "if rank.index == 0:")
     (ckptrace.directory / "repaired.py").write_text(repaired)
     trace = Path(found["failure"]["trace"])

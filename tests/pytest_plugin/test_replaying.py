@@ -53,7 +53,7 @@ def test_a_trace_belongs_to_one_test(sessions: Sessions) -> None:
     trace = str(sessions.kept[0])
     result = sessions.run(f"--ckptrace-replay={trace}", source=RACY.replace("test_save", "test_other"))
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"checkpoint_race: {trace}: it is a trace of */test_it.py::test_save"])
+    result.stdout.fnmatch_lines([f"checkpoint_race: {trace}: it is a trace of test_it.py::test_save"])
     result = sessions.run(f"--ckptrace-replay={trace}", source=RACY.replace("seed=1", "nodes=3"))
     result.stdout.fnmatch_lines([f"checkpoint_race: {trace}: the test has another cluster, *"])
 
@@ -86,5 +86,5 @@ def test_ckptrace_shows_such_a_trace_and_says_what_replays_it(
     assert "rank 1 raised FileNotFoundError" in capsys.readouterr().out
     assert main(["replay", str(trace)]) == 2
     said = capsys.readouterr().err
-    assert f"pytest {sessions.root}/test_it.py::test_save --ckptrace-replay" in said
+    assert "pytest test_it.py::test_save --ckptrace-replay" in said
     assert len(said.splitlines()) == 1

@@ -21,6 +21,7 @@ from simulator.filesystems import Filesystem
 from simulator.filesystems.posix.model import PosixModel
 from simulator.interposition.filter import why_not
 from simulator.interposition.watching import Watch
+from simulator.portable import portable
 from simulator.run import Run, Scheduler, execute
 from simulator.scenario import Scenario
 from simulator.tape import Tape
@@ -128,9 +129,9 @@ class CommandExperiment:
         return run
 
     def recorded(self) -> dict[str, Any]:
-        """The scenario for a trace, which may be replayed from elsewhere: its directories are absolute paths."""
+        """The scenario for a trace, which may be replayed from elsewhere."""
         choice = msgspec.structs.replace(self.choice, watch=str(self.directory), directory=str(self.place))
-        table: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(self.scenario, command=choice))
+        table: dict[str, Any] = msgspec.to_builtins(portable(msgspec.structs.replace(self.scenario, command=choice)))
         return table
 
     def close(self) -> None:

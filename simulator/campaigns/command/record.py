@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 
+from simulator import portable
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.explaining import explain
 from simulator.campaigns.command.minimising import minimised
 from simulator.campaigns.explanation.explaining import Explanation
+from simulator.campaigns.explanation.failure import placed
 from simulator.campaigns.result import Failure
+from simulator.campaigns.trust import seal_of
 from simulator.engines.canonical import event_of
 from simulator.engines.interface import Ending
 from simulator.run import Run
+from simulator.scenario import from_table
 from simulator.trace import AttemptTrace, Trace, Verdict, digest_of, software_versions
 
 
@@ -34,20 +39,22 @@ def failure_of(experiment: CommandExperiment, failing: Run, schedule: int) -> Fa
 
 def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation | None = None) -> Trace:
     """The trace of a run. Names that are random in the program are so here, too, unless they say what they are."""
+    site = cache(portable.site)
     attempts = [
         AttemptTrace(
-            [event_of(step) for step in record.steps],
+            [placed(event_of(step), site) for step in record.steps],
             record.faults,
             {rank: _ended(ending, experiment) for rank, ending in record.endings.items()},
-            sites={rank: ending.site for rank, ending in record.endings.items() if ending.site is not None},
+            sites={rank: site(ending.site) for rank, ending in record.endings.items() if ending.site is not None},
             output=record.output,
             meetings=record.meetings,
         )
         for record in run.attempts
     ]
     violation = run.violation
+    scenario = experiment.recorded()
     return Trace(
-        scenario=experiment.recorded(),
+        scenario=scenario,
         tape=run.tape.entries(),
         attempts=attempts,
         digest=digest_of(attempt.events for attempt in attempts),
@@ -56,6 +63,8 @@ def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation |
         else Verdict(violation.invariant, violation.message, violation.rank, violation.signature),
         explanation=None if explanation is None else explanation.table(),
         versions=software_versions(),
+        sources=portable.sources_of(from_table(scenario, "the scenario")),
+        seal=seal_of(scenario),
     )
 
 

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
+
+import msgspec
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import trace_of
+from simulator.campaigns.replay.replaying import differences
 from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.trust import NO_TRUST, Trust, check
 from simulator.errors import Divergence
+from simulator.portable import at_home
 from simulator.run import Run
-from simulator.scenario import from_table
+from simulator.scenario import Scenario, from_table
 from simulator.schedulers.replay import StrictReplay, TapeReplay
-from simulator.trace import Trace, differences
+from simulator.trace import Trace
 
 
-def replay(recording: Trace, *, strict: bool = False) -> Result:
+def replay(recording: Trace, *, strict: bool = False, trust: Trust = NO_TRUST, words: Sequence[str] = ()) -> Result:
     """Run the program once by the tape's choices; ``strict``: in exactly the recorded order, or raise Divergence.
 
-    ``reason`` says where the run first did something else than the recorded one.
+    ``words`` are the command to run, in the current directory, instead of the recorded one, which runs if
+    ``campaigns.trust`` lets it. ``reason`` says where the run first did something else than the recorded one.
     """
-    scenario = from_table(recording.scenario, "the trace's scenario")
+    scenario = with_command(recording, words)
+    if not words:
+        check(recording, scenario, trust)
     started = time.perf_counter()
     with CommandExperiment(scenario) as experiment:
         scheduler = StrictReplay(recording) if strict else TapeReplay(recording.choices())
         run = experiment.run(scheduler, recording.choices())
         trace = trace_of(experiment, run)
-        differing = _difference(recording, trace)
+        followed, differing = _difference(recording, trace)
         if strict and differing is not None:
-            raise Divergence("; ".join([differing, *differences(recording.versions)]))
+            raise Divergence("; ".join([differing, *differences(recording)]))
         ended = "clean" if run.incomplete is None else "incomplete"
         return Result(
             verdict=ended if run.violation is None else "violated",
@@ -40,7 +50,21 @@ def replay(recording: Trace, *, strict: bool = False) -> Result:
             digest=trace.digest,
             coverage="replayed with the program itself: 1 schedule",
             reason=run.incomplete or differing,
+            followed=None if differing is None else followed,
         )
+
+
+def with_command(recording: Trace, words: Sequence[str] = ()) -> Scenario:
+    """The scenario of a recorded program, where it is here; with ``words``, with that command in this directory."""
+    scenario = from_table(recording.scenario, "the trace's scenario")
+    if words and scenario.command is not None:
+        choice = scenario.command
+        watch = choice.watch
+        if choice.directory is not None and os.path.isabs(choice.directory) == os.path.isabs(watch):
+            watch = os.path.relpath(watch, choice.directory)
+        given = msgspec.structs.replace(choice, words=tuple(words), watch=watch, directory=os.getcwd())
+        return msgspec.structs.replace(scenario, command=given)
+    return at_home(scenario, recording.directory())
 
 
 def _failure(run: Run, trace: Trace) -> Failure | None:
@@ -50,14 +74,18 @@ def _failure(run: Run, trace: Trace) -> Failure | None:
     return Failure(violation.invariant, violation.rank, violation.message, violation.signature, trace, schedule=1)
 
 
-def _difference(recording: Trace, trace: Trace) -> str | None:
+def _difference(recording: Trace, trace: Trace) -> tuple[int, str | None]:
+    """After how many equal steps the two differ first, and how, in words; None where they do not."""
+    followed = 0
     for attempt, (a, b) in enumerate(zip(recording.attempts, trace.attempts, strict=False)):
         for position, (x, y) in enumerate(zip(a.events, b.events, strict=False)):
             if not x.same_as(y):
-                return (
+                return followed, (
                     f"attempt {attempt} differs from the recording at step {position}: rank {x.rank} {x.kind} "
                     f"{x.arguments} then, rank {y.rank} {y.kind} {y.arguments} now"
                 )
+            followed += 1
         if len(a.events) != len(b.events):
-            return f"attempt {attempt} had {len(a.events)} operations then and has {len(b.events)} now"
-    return None
+            said = f"attempt {attempt} had {len(a.events)} operations then and has {len(b.events)} now"
+            return followed, said
+    return followed, None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
+import msgspec
+
+from simulator import portable
 from simulator.campaigns.explanation.explaining import Explanation, explain
 from simulator.campaigns.explanation.minimise import minimise
 from simulator.campaigns.result import Failure
+from simulator.campaigns.trust import seal_of
 from simulator.engines.canonical import event_of
 from simulator.engines.interface import Ending
 from simulator.experiment import ROOT, Experiment
 from simulator.invariants.violation import text_of
 from simulator.run import Run
+from simulator.scenario import from_table
 from simulator.schedulers.replay import TapeReplay
 from simulator.trace import AttemptTrace, Event, Trace, Verdict, digest_of, software_versions
 
@@ -35,12 +43,13 @@ def failure_of(experiment: Experiment, failing: Run, schedule: int, *, budget: i
 
 def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None = None) -> Trace:
     """The trace of a run."""
+    site = cache(portable.site)
     attempts = [
         AttemptTrace(
-            [event_of(step) for step in record.steps],
+            [placed(event_of(step), site) for step in record.steps],
             record.faults,
             {rank: _ended(ending) for rank, ending in record.endings.items()},
-            sites={rank: ending.site for rank, ending in record.endings.items() if ending.site is not None},
+            sites={rank: site(ending.site) for rank, ending in record.endings.items() if ending.site is not None},
             output=record.output,
         )
         for record in run.attempts
@@ -49,17 +58,25 @@ def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None =
     verdict = None
     if violation is not None:
         verdict = Verdict(violation.invariant, violation.message, violation.rank, violation.signature)
+    scenario = experiment.recorded()
     trace = Trace(
-        scenario=experiment.recorded(),
+        scenario=scenario,
         tape=run.tape.entries(),
         attempts=attempts,
         digest=digest_of(_events(attempts)),
         verdict=verdict,
         explanation=None if explanation is None else explanation.table(),
         versions=software_versions(),
+        sources=portable.sources_of(from_table(scenario, "the scenario")),
+        seal=seal_of(scenario),
     )
     trace.remember(experiment)
     return trace
+
+
+def placed(event: Event, site: Callable[[str], str]) -> Event:
+    """The event with the place in the code under test as ``site`` names it."""
+    return event if event.site is None else msgspec.structs.replace(event, site=site(event.site))
 
 
 def _events(attempts: list[AttemptTrace]) -> list[list[Event]]:

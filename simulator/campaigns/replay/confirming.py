@@ -13,6 +13,7 @@ from simulator.campaigns.replay.disk import disk_runs
 from simulator.campaigns.replay.divergence import Comparer
 from simulator.campaigns.replay.replaying import experiment_of_trace, instants_of, recording_of, replay_on_model
 from simulator.campaigns.result import Failure
+from simulator.campaigns.trust import Trust
 from simulator.errors import Divergence
 from simulator.experiment import Experiment
 from simulator.invariants import Judge
@@ -45,18 +46,20 @@ def confirm(
     failure: Trace | Failure | Path | str,
     experiment: Experiment | None = None,
     directory: Path | str | None = None,
+    *,
+    trust: bool = False,
 ) -> Confirmation:
     """Replay a failure's tape with real processes on a real directory, and compare step by step with the model.
 
     What holds at every instant is judged as the fault means it: the ranks' processes stop where the job dies, and the
     restart's ``pick`` and ``load`` run on a copy of what is on the disk then. ``directory`` is where (None: a temporary
-    place, on a disk if possible). Raises Divergence when the recording does not even replay on the model, and
-    UsageError as ``replay`` does.
+    place, on a disk if possible); ``trust`` as for ``replay``. Raises Divergence when the recording does not even
+    replay on the model, and UsageError as ``replay`` does.
     """
     started = time.perf_counter()
     recording = recording_of(failure)
     if experiment is None:
-        experiment = experiment_of_trace(recording)
+        experiment = experiment_of_trace(recording, trust=Trust(everything=trust))
     beyond = _beyond_a_disk(experiment, recording.choices())
     if beyond is not None:
         return Confirmation("model only", f"model only: {beyond}")

@@ -17,7 +17,7 @@ SAME_STEPS = "all steps are the same"
 
 
 class Comparer:
-    """A judge that also compares; ``difference`` is the first difference, in words.
+    """A judge that also compares; ``difference`` is the first difference, in words, after ``followed`` equal steps.
 
     ``recorded`` and ``running`` are what the two runs are called in it. With ``strict`` the first difference raises
     Divergence. ``conclude`` must be called when the run has ended.
@@ -40,6 +40,7 @@ class Comparer:
         self._attempt = -1
         self._position = 0
         self._events: Sequence[Event] = ()
+        self.followed = 0
         self.difference: str | None = None
 
     @property
@@ -103,6 +104,7 @@ class Comparer:
                 self._differ(self._unlike(event))
             else:
                 self._position += 1
+                self.followed += 1
 
     def _unlike(self, event: Event) -> str:
         """The recording's step and this one, with all there is where the words are the same."""

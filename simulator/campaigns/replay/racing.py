@@ -11,6 +11,7 @@ import msgspec
 
 from simulator.campaigns.explanation.recording import in_words, keys_of
 from simulator.campaigns.replay.reenacting import reenact
+from simulator.campaigns.trust import NO_TRUST, Trust
 from simulator.happens_before import HappensBefore, conflicting, is_scheduled
 from simulator.operations import Thing
 from simulator.scenario import from_table
@@ -50,13 +51,13 @@ class Race(msgspec.Struct, frozen=True):
     about: str
 
 
-def races_of(trace: Trace) -> list[Race]:
+def races_of(trace: Trace, *, trust: Trust = NO_TRUST) -> list[Race]:
     """The races of a recorded run, in the order of their second operations.
 
     A trace of an unmodified program is carried out on the model; any other needs the code under test, which is run
     again. Raises what ``reenact`` does.
     """
-    return [race for attempt, again in enumerate(reenact(trace)) for race in _races(attempt, again.order)]
+    return [race for attempt, again in enumerate(reenact(trace, trust=trust)) for race in _races(attempt, again.order)]
 
 
 def missing_from(trace: Trace) -> str | None:

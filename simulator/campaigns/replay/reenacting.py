@@ -15,6 +15,7 @@ from simulator.campaigns.command.fallback import holds_calls
 from simulator.campaigns.command.retracing import retraced
 from simulator.campaigns.replay.divergence import Comparer
 from simulator.campaigns.replay.replaying import experiment_of_trace
+from simulator.campaigns.trust import NO_TRUST, Trust
 from simulator.clock import EPOCH
 from simulator.engines.charging import Charging
 from simulator.engines.interface import Engine
@@ -42,7 +43,7 @@ class Reenacted(msgspec.Struct, frozen=True):
     moments: dict[tuple[int, int], Moment]
 
 
-def reenact(trace: Trace) -> list[Reenacted]:
+def reenact(trace: Trace, *, trust: Trust = NO_TRUST) -> list[Reenacted]:
     """Every attempt of a recorded run.
 
     Raises UsageError when the code under test cannot be had, Divergence, naming the first step that differs, when it
@@ -50,7 +51,7 @@ def reenact(trace: Trace) -> list[Reenacted]:
     """
     if holds_calls(trace.scenario):
         return [Reenacted(order, {}) for order in retraced(trace)]
-    experiment = experiment_of_trace(trace)
+    experiment = experiment_of_trace(trace, trust=trust)
     observers: list[_Timekeeper] = []
 
     def judge_by(filesystem: Filesystem) -> _Timekeeper:

@@ -6,7 +6,6 @@ import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from simulator.campaigns.interface import Programs
 from simulator.campaigns.replay.disk import disk_runs
 from simulator.campaigns.replay.divergence import Comparer
 from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.trust import NO_TRUST, Trust, check
 from simulator.engines.interface import Engine
 from simulator.errors import Divergence, UsageError
 from simulator.experiment import Experiment
@@ -30,6 +30,7 @@ from simulator.filesystems import Filesystem
 from simulator.invariants import Judge
 from simulator.invariants.judge import Check
 from simulator.invariants.violation import NAMES
+from simulator.portable import at_home, changed
 from simulator.run import Run, Scheduler
 from simulator.schedulers.replay import StrictReplay, TapeReplay
 from simulator.tape import Tape
@@ -48,6 +49,7 @@ def replay(
     pick: Callable[[Path], Path | None] | None = None,
     invariants: Sequence[Check] = (),
     directory: Path | str | None = None,
+    trust: bool | Trust = False,
 ) -> Result:
     """Run a recording again. The result's failure is the recorded one, with the same schedule and digest.
 
@@ -57,12 +59,15 @@ def replay(
     order, and the first step that differs raises Divergence.
 
     A recording of this process remembers its programs; one from a file names them, unless they are functions that
-    nobody can name: then they, ``pick`` and ``invariants`` must be given. Raises UsageError when something is missing.
+    nobody can name: then they, ``pick`` and ``invariants`` must be given. What a file names is run if it was recorded
+    here, if it is code of the current project, or with ``trust`` (``campaigns.trust`` has the rule). Raises UsageError
+    where it is none of these, and when something is missing.
     """
     if on not in ("model", "real"):
         raise UsageError(f"on: must be 'model' or 'real', is {on!r}")
     recording = recording_of(trace)
-    experiment = experiment_of_trace(recording, programs=programs, pick=pick, invariants=invariants)
+    trusted = trust if isinstance(trust, Trust) else Trust(everything=trust)
+    experiment = experiment_of_trace(recording, programs=programs, pick=pick, invariants=invariants, trust=trusted)
     started = time.perf_counter()
     with installed():
         experiment.rehearse(TapeReplay(Tape()))
@@ -83,6 +88,7 @@ def replay(
         digest=failure.trace.digest if failure is not None else trace_of(experiment, run).digest,
         coverage=f"replayed on {'the model' if on == 'model' else 'a real disk'}: 1 schedule",
         reason=run.incomplete or differing,
+        followed=None if differing is None else comparer.followed,
     )
 
 
@@ -106,8 +112,12 @@ def experiment_of_trace(
     programs: Programs | None = None,
     pick: Callable[[Path], Path | None] | None = None,
     invariants: Sequence[Check] = (),
+    trust: Trust = NO_TRUST,
 ) -> Experiment:
-    """The experiment that a trace was recorded in. Raises UsageError, saying what is missing, if it cannot be had."""
+    """The experiment that a trace was recorded in. Raises UsageError, saying what is missing, if it cannot be had.
+
+    Nothing that a file names is imported before ``campaigns.trust`` has said that it may be.
+    """
     remembered = trace.remembered()
     if remembered is not None and programs is None and pick is None and not invariants:
         assert isinstance(remembered, Experiment)
@@ -115,6 +125,21 @@ def experiment_of_trace(
     if isinstance(programs, str):
         raise UsageError(f"programs: the trace names its strategy itself; give a class, or functions, not {programs!r}")
     scenario = scenarios.from_table(trace.scenario, "the trace's scenario")
+    directory = trace.directory()
+    if programs is None and scenario.program is not None and "::" in scenario.program:
+        raise UsageError(
+            "the trace is one of a pytest test, which pytest runs again: "
+            f"pytest {shlex.quote(scenario.program)} --ckptrace-replay TRACE"
+        )
+    if directory is not None:
+        named = scenario if pick is None else msgspec.structs.replace(scenario, pick=None)
+        if programs is not None:
+            named = msgspec.structs.replace(named, strategy=None, program=None)
+        found = at_home(named, directory)
+        check(trace, found, trust)
+        scenario = msgspec.structs.replace(
+            found, strategy=found.strategy or scenario.strategy, program=found.program or scenario.program
+        )
     if scenario.command is not None and scenario.command.boundary and programs is None:
         return experiment_behind(scenario)
     strategy = None if programs is None else strategy_of(programs)
@@ -122,16 +147,8 @@ def experiment_of_trace(
         raise UsageError(f"programs: the trace is one of the strategy {scenario.strategy.name!r}")
     if strategy is not None and scenario.strategy is None:
         raise UsageError("programs: the trace is one of a plain program, not of a strategy")
-    if programs is None and scenario.program is not None and "::" in scenario.program:
-        raise UsageError(
-            "the trace is one of a pytest test, which pytest runs again: "
-            f"pytest {shlex.quote(scenario.program)} --ckptrace-replay TRACE"
-        )
     if scenario.strategy is None and scenario.program is None and programs is None:
         raise UsageError("the trace is of a program that has no name by which to find it: give it as programs=")
-    directory = trace.directory()
-    if directory is not None:
-        scenario = scenario.with_files(partial(_beside, directory))
     each: Any = [programs] * scenario.cluster.world_size if callable(programs) else programs
     experiment = Experiment(scenario, programs=each, strategy=strategy and strategy[1], pick=pick, checks=invariants)
     violated = trace.verdict.invariant if trace.verdict is not None else None
@@ -233,19 +250,18 @@ def _explanation(trace: Trace) -> Explanation | None:
     return Explanation(attempt, first, second, table.get("flipped", ""), table.get("text", ""))
 
 
-def _beside(directory: Path, file: str) -> str:
-    """Where a Python file is: where the trace says, else beside the trace. Raises UsageError where it is neither."""
-    beside = directory / Path(file).name
-    if Path(file).is_file():
-        return file
-    if not beside.is_file():
-        raise UsageError(f"{file}: no such file; there is no {beside.name} beside the trace in {directory} either")
-    return str(beside)
-
-
 def _names(checks: Sequence[Check]) -> set[str]:
     return {getattr(check, "__name__", "invariant") for check in checks}
 
 
+def differences(recording: Trace) -> list[str]:
+    """How software and sources here differ from those of a recording, a line each."""
+    scenario = scenarios.from_table(recording.scenario, "the trace's scenario")
+    return [
+        *changed(scenario, recording.sources, recording.directory()),
+        *traces.differences(recording.versions),
+    ]
+
+
 def _with_versions(text: str, recording: Trace) -> str:
-    return "; ".join([text, *traces.differences(recording.versions)])
+    return "; ".join([text, *differences(recording)])

@@ -14,6 +14,7 @@ from simulator.campaigns.replay.replaying import replay
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.searching.sampling import Progress, sample
 from simulator.campaigns.suite.cases import Case, Outcome
+from simulator.campaigns.trust import Trust
 from simulator.errors import CannotDo, CkptraceError
 from simulator.experiment import Experiment
 from simulator.scenario import Scenario
@@ -30,19 +31,21 @@ def run_suite(
     seconds: float | None = None,
     seed: int = 0,
     confirm: bool = True,
+    trust: bool = False,
     listener: Listener | None = None,
 ) -> Iterator[Outcome]:
     """Run one case after the other; gives what became of each as soon as it is known.
 
     Recordings come first. A scenario gets ``schedules`` schedules, or as many as its share of ``seconds`` allows: an
-    equal part of what is left, so that what one does not need is there for those after it. Expected failures are
+    equal part of what is left, so that what one does not need is there for those after it. A recording
+    runs code of the project that it lies in, and with ``trust`` any (``campaigns.trust``). Expected failures are
     neither confirmed nor bounded to fewer schedules than they ask for. What goes wrong with one case stops no other.
     """
     started = time.perf_counter()
     recordings = [case for case in cases if case.kind == "regression"]
     scenarios = [case for case in cases if case.kind == "scenario"]
     for case in recordings:
-        yield _outcome(case, partial(_replayed, case), confirm=False)
+        yield _outcome(case, partial(_replayed, case, Trust(everything=trust, kept=True)), confirm=False)
     for number, case in enumerate(scenarios):
         share = None
         if seconds is not None:
@@ -52,11 +55,11 @@ def run_suite(
         yield _outcome(case, search, confirm=confirm)
 
 
-def _replayed(case: Case) -> Result:
+def _replayed(case: Case, trust: Trust) -> Result:
     assert isinstance(case.subject, Trace)
     if holds_calls(case.subject.scenario):
-        return replay_program(case.subject)
-    return replay(case.subject)
+        return replay_program(case.subject, trust=trust)
+    return replay(case.subject, trust=trust)
 
 
 def _searched(case: Case, schedules: int, share: float | None, seed: int, listener: Listener | None) -> Result:
@@ -86,6 +89,11 @@ def _outcome(case: Case, run: Callable[[], Result], *, confirm: bool) -> Outcome
         result = run()
         if result.verdict == "incomplete":
             error = CannotDo(f"incomplete: {result.reason}")
+        elif result.verdict == "clean" and result.followed == 0:
+            error = CannotDo(
+                f"the recording no longer applies: not one of its steps was taken ({result.reason}); "
+                "record the failure again, or delete it"
+            )
         elif case.expected is not None:
             missed = case.expected.missed_by(result)
         elif confirm and result.failure is not None:
