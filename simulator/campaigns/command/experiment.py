@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import msgspec
 
 from simulator.campaigns.command.judging import CommandJudge
 from simulator.campaigns.command.unfinished import unfinished_in_words
+from simulator.campaigns.command.watched_directory import WatchedDirectory
 from simulator.engines.command.engine import CommandEngine
 from simulator.engines.command.program import command_of
-from simulator.engines.command.starting import Cold, Starter, Warm
+from simulator.engines.command.starting import Cold, Guard, Starter, Warm
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine
 from simulator.errors import UsageError
@@ -49,11 +49,7 @@ class CommandExperiment:
         self.place = Path(self.choice.directory or Path.cwd())
         self.command = command_of(self.choice.words, self.place)
         self.directory = self.place / self.choice.watch
-        check_empty(self.directory)
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"--watch {self.directory}: cannot be made: {error.strerror}") from error
+        self._watched = WatchedDirectory(self.directory)
         self.watch = Watch(str(self.directory))
         self._starter: Starter | None = None
         self._learned = False
@@ -79,7 +75,13 @@ class CommandExperiment:
     def starter(self) -> Starter:
         """What starts the ranks: the same for all runs."""
         if self._starter is None:
-            self._starter = Warm(self.command, self.place) if self.warm else Cold(self.command, self.place)
+            guard = Guard(self._watched.lock, self.directory)
+            try:
+                kind = Warm if self.warm else Cold
+                self._starter = kind(self.command, self.place, guard)
+            except BaseException:
+                guard.close()
+                raise
         return self._starter
 
     @property
@@ -89,7 +91,7 @@ class CommandExperiment:
 
     def run(self, scheduler: Scheduler, plan: Tape | None = None, *, until: float | None = None) -> Run:
         """One run, on an empty directory; incomplete if it goes on after ``until`` (of ``time.monotonic``)."""
-        _empty(self.directory)
+        self._watched.empty()
         scenario, cluster = self.scenario, self.scenario.cluster
         self.engines = []
 
@@ -135,29 +137,10 @@ class CommandExperiment:
         return table
 
     def close(self) -> None:
-        """End what was started, and leave the watched directory empty."""
-        if self._starter is not None:
-            self._starter.close()
-            self._starter = None
-            _empty(self.directory)
-
-
-def _empty(directory: Path) -> None:
-    """Delete everything in the directory, so that the next schedule begins with nothing."""
-    for path in directory.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def check_empty(directory: Path) -> None:
-    """Raise UsageError for a directory that is not empty; it may be absent."""
-    try:
-        if directory.exists() and any(directory.iterdir()):
-            raise UsageError(
-                f"{directory}: is not empty; each schedule begins with an empty directory, so everything in it would "
-                "be deleted: name another one, or empty it"
-            )
-    except OSError as error:
-        raise UsageError(f"{directory}: {error.strerror}") from error
+        """End what was started, leave the watched directory empty, and let others have it."""
+        try:
+            if self._starter is not None:
+                self._starter.close()
+                self._starter = None
+        finally:
+            self._watched.release()

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.command.experiment import check_empty
 from simulator.campaigns.command.script import Script
+from simulator.campaigns.command.watched_directory import check_empty
 from simulator.engines.command.program import command_of
 from simulator.errors import UsageError
 from simulator.experiment import Experiment

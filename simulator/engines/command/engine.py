@@ -211,6 +211,7 @@ class CommandEngine:
                 rank.ended = True
             rank.close()
         self._held.clear()
+        self._starter.sweep()
 
     @property
     def armed_by(self) -> dict[int, str]:

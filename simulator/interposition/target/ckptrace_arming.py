@@ -108,9 +108,11 @@ def make_restarting() -> dict[int, bytes]:
     return changed
 
 
-def die_with_parent() -> None:
-    """Nothing outlives the supervisor, however that ends."""
+def die_with(parent: int) -> None:
+    """Let the kernel kill this process when ``parent``, which has started it, ends for whatever reason."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _refusal(call: str) -> str:
@@ -264,5 +266,4 @@ def begin(environment: MutableMapping[str, str] | None = None) -> None:
     arming = Arming(environment, when_armed)
     for name in [name for name in environment if name.startswith("CKPTRACE_")]:
         del environment[name]
-    die_with_parent()
     arming.begin()

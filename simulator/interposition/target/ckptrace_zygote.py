@@ -1,13 +1,15 @@
 """A process that imports what the program imports and forks the ranks of each schedule, so that they start at once.
 
-Requests and answers are lines of JSON on the socket whose descriptor is the first argument. A request to fork comes
-with the rank's channel, its standard output and its standard error as descriptors.
+Requests and answers are lines of JSON on the socket whose descriptor is in ``CKPTRACE_REQUESTS``. A request to fork
+comes with four descriptors: the rank's channel, its standard output, its standard error, and a file for the names of
+the modules that it has imported when it ends.
 """
 
 from __future__ import annotations
 
 import array
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -19,6 +21,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import ckptrace_arming
@@ -26,16 +29,18 @@ import ckptrace_meetings
 import ckptrace_sources
 
 _LONGEST = 1 << 20
+_OUT_OF_THE_WAY = 200
 
 
 def main() -> None:
     """Serve until the controller hangs up."""
-    ckptrace_arming.die_with_parent()
     ckptrace_meetings.watch()
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel = socket.socket(fileno=int(os.environ.pop("CKPTRACE_REQUESTS")))
+    os.set_inheritable(channel.fileno(), False)
+    own = os.getpid()
     imported = []
     while True:
-        data, rights, _, _ = channel.recvmsg(_LONGEST, socket.CMSG_SPACE(3 * 4))
+        data, rights, _, _ = channel.recvmsg(_LONGEST, socket.CMSG_SPACE(4 * 4))
         if not data:
             return
         request = json.loads(data)
@@ -56,11 +61,16 @@ def main() -> None:
         elif kind == "fork":
             sys.stdout.flush()
             sys.stderr.flush()
-            pid = os.fork()
-            if pid == 0:
-                channel.close()
-                _rank(request, list(descriptors))
-            answer = {"pid": pid}
+            try:
+                pid = os.fork()
+            except OSError as error:
+                answer = {"errno": error.errno}
+            else:
+                if pid == 0:
+                    ckptrace_arming.die_with(own)
+                    channel.close()
+                    _rank(request, list(descriptors))
+                answer = {"pid": pid}
         else:
             answer = {"status": _wait(request["pid"])}
         for descriptor in descriptors:
@@ -77,10 +87,12 @@ def _wait(pid: int) -> int | None:
 
 def _rank(request: dict[str, Any], descriptors: Sequence[int]) -> None:
     """Become a rank, in the forked process. Never returns."""
-    code, known = 1, set(sys.modules)
+    code, known, report = 1, set(sys.modules), -1
     try:
         os.setsid()
-        arming, out, err = descriptors
+        arming, out, err, report = descriptors
+        # Out of the way: what a program opens gets the numbers that it would get without.
+        report = _moved_up(report)
         os.dup2(out, 1)
         os.dup2(err, 2)
         os.close(out)
@@ -112,7 +124,7 @@ def _rank(request: dict[str, Any], descriptors: Sequence[int]) -> None:
     finally:
         try:
             _end()
-            _report(request["report"], known)
+            _report(report, known)
         finally:
             os._exit(code)
 
@@ -135,11 +147,22 @@ def _code_of(ending: SystemExit) -> int:
     return 1
 
 
-def _report(path: str, known: set[str]) -> None:
+def _moved_up(descriptor: int) -> int:
+    try:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    except OSError:  # So many may not be open here.
+        return descriptor
+    os.close(descriptor)
+    return moved
+
+
+def _report(file: int, known: set[str]) -> None:
     """Say which modules the program has imported by itself, so that later ranks find them here already."""
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write("\n".join(name for name in sys.modules if name not in known and name != "__main__"))
+    names = "\n".join(name for name in sys.modules if name not in known and name != "__main__")
+    data = names.encode("utf-8", "surrogateescape")
+    with suppress(OSError):  # The program may have closed all that it found open.
+        os.pwrite(file, data, 0)
+        os.ftruncate(file, len(data))
 
 
 def _end() -> None:
