@@ -86,12 +86,13 @@ class AttemptTrace(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The violated invariant of a failing trace."""
+    """The violated invariant of a failing trace. ``degraded``: a restart still resumes, but not exactly."""
 
     invariant: str
     message: str
     rank: int | None = None
     signature: str = ""
+    degraded: bool = False
 
 
 class Trace(msgspec.Struct, frozen=True, dict=True):

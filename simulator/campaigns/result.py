@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from simulator.invariants.violation import gravity_of
 from simulator.trace import Trace
 
 
@@ -20,6 +21,16 @@ class Failure(msgspec.Struct):
     explanation: Any = None
     schedule: int = 0
     """The number of the schedule that failed, from 1."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a restart still resumes, but not exactly."""
+        return self.trace.verdict is not None and self.trace.verdict.degraded
+
+    @property
+    def gravity(self) -> int:
+        """How grave it is, 0 the gravest; see ``gravity_of``."""
+        return gravity_of(self.invariant, degraded=self.degraded, attempt=len(self.trace.attempts) - 1)
 
     def __repr__(self) -> str:
         return f"<Failure {self.invariant}: {self.error}>"

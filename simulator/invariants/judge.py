@@ -15,7 +15,7 @@ from simulator.filesystems import Filesystem
 from simulator.invariants.leak import leaked
 from simulator.invariants.restart import Probe, Seen
 from simulator.invariants.viewer import World, glance
-from simulator.invariants.violation import Violation, text_of, words_of
+from simulator.invariants.violation import BUILT_IN, Violation, text_of, words_of
 from simulator.operations import Thing
 from simulator.rank import Rank
 from simulator.workload import BoundWorkload
@@ -63,7 +63,7 @@ class Outages(Protocol):
     def judge(self, world: World, promised: int) -> Violation | None: ...
 
 
-OF_A_RESTART = frozenset({"complete", "content", "progress", "keep", "agree", "no-hang"})
+OF_A_RESTART = frozenset(each.name for each in BUILT_IN if each.restart != "never")
 """The invariants that a look at what a restart would do can find violated."""
 
 

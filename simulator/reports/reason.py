@@ -12,27 +12,15 @@ from typing import Any
 
 import msgspec
 
+from simulator.invariants.violation import BUILT_IN, meaning_of
 from simulator.narration import source_line
 from simulator.reports.timeline import Marks, Operation, Row, at_an_instant, rows_of
 from simulator.trace import Trace
 
-MEANING: Mapping[str, str] = {
-    "no-error": "a rank raised",
-    "no-hang": "the job hangs",
-    "complete": "a restart would pick a checkpoint that is not whole",
-    "content": "a restart would load content that is torn, or of another step",
-    "progress": "a restart would fall behind a save that had returned on every rank",
-    "keep": "a checkpoint that had to be kept was deleted",
-    "agree": "the ranks disagree about what to resume from",
-    "no-leak": "garbage is left that nothing will ever delete",
-}
-"""What a violation of each built-in invariant means, in one clause."""
-
-
 _PASSES = re.compile(r"\bpasses\b(?=[.,;]|$)")
 """Said of another run: it has only passed what was judged."""
 
-_OF_A_RESTART = frozenset({"complete", "content", "progress", "keep"})
+_OF_A_RESTART = frozenset(each.name for each in BUILT_IN if each.restart == "always")
 
 
 class Cited(msgspec.Struct, frozen=True):
@@ -73,7 +61,7 @@ def reason_of(trace: Trace) -> Reason:
     cited = _cited(rows)
     return Reason(
         invariant=verdict.invariant if verdict is not None else "",
-        meaning=MEANING.get(verdict.invariant, "an invariant of your own does not hold") if verdict is not None else "",
+        meaning=meaning_of(verdict.invariant, degraded=verdict.degraded) if verdict is not None else "",
         message=verdict.message if verdict is not None else "",
         site=raised_at(trace),
         cited=cited,

@@ -60,7 +60,7 @@ def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation |
         digest=digest_of(attempt.events for attempt in attempts),
         verdict=None
         if violation is None
-        else Verdict(violation.invariant, violation.message, violation.rank, violation.signature),
+        else Verdict(violation.invariant, violation.message, violation.rank, violation.signature, violation.degraded),
         explanation=None if explanation is None else explanation.table(),
         versions=software_versions(),
         sources=portable.sources_of(from_table(scenario, "the scenario")),

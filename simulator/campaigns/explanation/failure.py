@@ -57,7 +57,9 @@ def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None =
     violation = run.violation
     verdict = None
     if violation is not None:
-        verdict = Verdict(violation.invariant, violation.message, violation.rank, violation.signature)
+        verdict = Verdict(
+            violation.invariant, violation.message, violation.rank, violation.signature, violation.degraded
+        )
     scenario = experiment.recorded()
     trace = Trace(
         scenario=scenario,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from simulator.campaigns.comparison.outcome import Compared, Comparison, Finding
+from simulator.invariants.violation import NAMES
 from simulator.reports.comparison.wording import (
     answer,
     figures,
@@ -17,7 +18,6 @@ from simulator.reports.comparison.wording import (
     title,
     verdict_said,
 )
-from simulator.reports.reason import MEANING
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
@@ -55,7 +55,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 def _verdict(each: Compared, said: str) -> str:
     """Violated invariants in bold: they are names, the other words are not."""
-    return f"**{said}**" if any(name in said for name in MEANING) else said
+    return f"**{said}**" if any(name in said for name in NAMES) else said
 
 
 def _findings(ranked: Sequence[Compared]) -> Iterable[str]:

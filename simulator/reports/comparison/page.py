@@ -10,6 +10,7 @@ from pathlib import Path
 from simulator.campaigns.comparison.outcome import Compared, Comparison, Finding, Measured
 from simulator.campaigns.comparison.situations import Situation
 from simulator.experiment import costs_of
+from simulator.invariants.violation import NAMES, meaning_of
 from simulator.reports.comparison.points import stall_and_safety
 from simulator.reports.comparison.wording import (
     MOST_NAMED,
@@ -30,7 +31,6 @@ from simulator.reports.comparison.writes import node_writes
 from simulator.reports.html.failure import failure_section
 from simulator.reports.html.markup import Content, Markup, element
 from simulator.reports.html.page import page
-from simulator.reports.reason import MEANING
 from simulator.trace import software_versions
 
 _STYLES = Path(__file__).with_name("comparison.css")
@@ -147,10 +147,10 @@ def _matrix(each: Compared, situations: Sequence[Situation]) -> Markup:
     rows = [
         element(
             "tr",
-            element("th", invariant, scope="row", class_="name", title=MEANING[invariant]),
+            element("th", invariant, scope="row", class_="name", title=meaning_of(invariant)),
             [element("td", _cell(each, situation, invariant)) for situation in situations],
         )
-        for invariant in MEANING
+        for invariant in NAMES
     ]
     coverage = [
         element("li", element("b", situation.title), ": ", _covered(each, situation)) for situation in situations
@@ -205,7 +205,7 @@ def _finding(each: Compared, number: int, finding: Finding) -> Markup:
     confirmed = finding.confirmation.text + ". " if finding.confirmation is not None else ""
     return element(
         "details",
-        element("summary", element("span", failure.invariant, class_="verdict"), f": {MEANING.get(failure.invariant)}"),
+        element("summary", element("span", failure.invariant, class_="verdict"), f": {meaning_of(failure.invariant)}"),
         element("p", f"Found in the situation {finding.situation}. {confirmed.capitalize()}", where,
                 class_="quiet", id=_anchor(each, number)),
         failure_section(failure.trace, most=_ROWS),

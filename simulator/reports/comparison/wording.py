@@ -9,6 +9,7 @@ import msgspec
 from simulator.campaigns.comparison.outcome import Cell, Compared, Comparison, Measured, Request
 from simulator.campaigns.comparison.situations import Situation
 from simulator.costs.intervals import DALY, GOODPUT, SOURCES, SYMBOLS, YOUNG
+from simulator.invariants.violation import gravity_of
 from simulator.layouts import shape_of
 from simulator.reports.comparison.quantities import duration, rate, share, size
 from simulator.reports.setting import setting
@@ -20,9 +21,6 @@ SAID = {
     "not judged": "not judged",
 }
 """A verdict in a word, where nothing is violated."""
-
-GRAVITY = ("keep", "progress", "complete", "content", "agree", "no-error", "no-hang", "no-leak")
-"""The invariants, first those whose violation loses most: lost work, then restarts that fail, then jobs that fail."""
 
 SHAPE = "size"
 """The heading, where there is little room, of what was seen at the job's own size."""
@@ -147,7 +145,7 @@ def more_said(violated: Sequence[Cell]) -> str:
 def violated_in(each: Compared, situation: Situation) -> list[Cell]:
     """The cells of a situation that are violated, the gravest first."""
     cells = [cell for cell in each.cells if cell.situation == situation.name and cell.verdict == "violated"]
-    return sorted(cells, key=lambda cell: GRAVITY.index(cell.invariant))
+    return sorted(cells, key=lambda cell: gravity_of(cell.invariant))
 
 
 def headings_said(situations: Sequence[Situation]) -> list[str]:
@@ -174,7 +172,7 @@ def errors_said(each: Compared, situations: Sequence[Situation]) -> list[tuple[s
 def violated_names(each: Compared) -> list[str]:
     """All that a strategy violates in any situation, the gravest first."""
     names = {cell.invariant for cell in each.cells if cell.verdict == "violated"} | each.measured.violations.keys()
-    return sorted(names, key=GRAVITY.index)
+    return sorted(names, key=gravity_of)
 
 
 def shape_verdict(measured: Measured) -> str:
