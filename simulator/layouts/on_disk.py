@@ -41,6 +41,11 @@ _ZERO_STATE: Final = re.compile(r"((?:bf16_|fp16_)?zero_pp_rank_)(\d+)(_mp_rank_
 _DISTRIBUTED: Final = re.compile(r"__(\d+)_(\d+)\.distcp")
 _NAMED_IN_METADATA: Final = re.compile(rb"__\d+_\d+\.distcp")
 _STATE: Final = (".pt", ".pth", ".bin", ".safetensors", ".distcp", ".pkl", ".ckpt", ".npz")
+_USES: Final = {
+    "optimizer.pt": "the optimizer's state, which starts anew",
+    "scheduler.pt": "the learning rate's schedule, which starts anew, and so does the optimizer",
+    "scaler.pt": "the scale of the gradients",
+}
 _STAGING: Final = ("tmp-", ".tmp", "tmp_")
 _STAGING_OF_ORBAX: Final = ".orbax-checkpoint-tmp"
 
@@ -94,15 +99,16 @@ class Checkpoint(msgspec.Struct, frozen=True):
 class _Layout(msgspec.Struct, frozen=True):
     """``sign``: by which of its names a directory is known as one. ``inside``: which directories in it are parts of it.
 
-    ``remembers``: what it held when it was whole must stay, as nothing in it says what that is; a missing file of those
-    is ``tolerated`` or not.
+    ``remembers``: nothing in it says which files it must have, so it is those that it had when it was whole: ``all`` of
+    them, or those beside its ``state``, which are called the same in every checkpoint of a job. Without one the library
+    resumes, if it ``tolerates`` that.
     """
 
     name: str
     sign: Callable[[list[str]], bool]
     lacks: Callable[[Path, list[str], int], Iterator[Lack]]
     inside: Callable[[str], bool]
-    remembers: bool = False
+    remembers: Literal["nothing", "state", "all"] = "nothing"
     tolerates: bool = False
 
 
@@ -146,23 +152,26 @@ def is_inside(kind: int, name: str) -> bool:
 
 def held_by(path: Path, found: Checkpoint) -> frozenset[str]:
     """The files of a whole checkpoint that nothing in it names, and that must stay all the same."""
-    if found.kind >= len(_LAYOUTS) or not _LAYOUTS[found.kind].remembers:
-        return frozenset()
-    held = set()
-    for directory, below, files in os.walk(path):
-        below[:] = [name for name in below if not is_staging(name)]
-        place = os.path.relpath(directory, path)
-        for name in files:
-            if found.layout == "Orbax" or name.endswith(_STATE):
-                held.add(name if place == "." else f"{place}/{name}")
-    return frozenset(held)
+    remembers = _LAYOUTS[found.kind].remembers if found.kind < len(_LAYOUTS) else "nothing"
+    if remembers == "state":
+        return frozenset(name for name in os.listdir(path) if name.endswith(_STATE))
+    if remembers == "all":
+        places = ((os.path.relpath(directory, path), files) for directory, _, files in os.walk(path))
+        return frozenset(name if at == "." else f"{at}/{name}" for at, files in places for name in files)
+    return frozenset()
+
+
+def is_usual(found: Checkpoint) -> bool:
+    """Whether what one such checkpoint of a job holds, the others have to have as well."""
+    return found.kind < len(_LAYOUTS) and _LAYOUTS[found.kind].remembers == "state"
 
 
 def without(found: Checkpoint, gone: Iterable[str]) -> Checkpoint:
     """The same checkpoint, lacking these files as well, which it had when it was whole."""
     named = {lack.name for lack in found.lacks}
+    tolerates = found.kind < len(_LAYOUTS) and _LAYOUTS[found.kind].tolerates
     lacks = [
-        Lack(name, use="which it had", tolerated=_LAYOUTS[found.kind].tolerates or _is_random_state(name))
+        Lack(name, use=_USES.get(name, "which was there"), tolerated=tolerates or _is_random_state(name))
         for name in sorted(gone)
         if name not in named
     ]
@@ -184,10 +193,6 @@ def _trainer(directory: Path, names: list[str], world_size: int) -> Iterator[Lac
     if random:
         for rank in sorted(set(range(world_size)) - random):
             yield Lack(f"rng_state_{rank}.pth", use=f"rank {rank}'s random state", tolerated=True)
-    more = random or "rng_state.pth" in names or "scheduler.pt" in names
-    optimizer = any(name.startswith(("optimizer", "global_step")) for name in names)
-    if more and not optimizer:
-        yield Lack("optimizer.pt", use="the optimizer's state, which starts anew", tolerated=True)
     for name in names:
         if name.startswith("optimizer_") and (directory / name).is_dir():
             yield from _below(directory, name, _dcp)
@@ -418,10 +423,8 @@ def _parts(name: str) -> bool:
 
 
 _LAYOUTS: Final[tuple[_Layout, ...]] = (
-    _Layout("Trainer", lambda names: "trainer_state.json" in names, _trainer, _parts, remembers=True, tolerates=True),
-    _Layout(
-        "accelerate", lambda names: any(map(_RANDOM_STATES.fullmatch, names)), _accelerate, _everything, remembers=True
-    ),
+    _Layout("Trainer", lambda names: "trainer_state.json" in names, _trainer, _parts, "state", tolerates=True),
+    _Layout("accelerate", lambda names: any(map(_RANDOM_STATES.fullmatch, names)), _accelerate, _everything, "state"),
     _Layout("DeepSpeed", lambda names: "latest" in names, _deepspeed, _nothing),
     _Layout(
         "Megatron-LM",
@@ -434,7 +437,7 @@ _LAYOUTS: Final[tuple[_Layout, ...]] = (
         lambda names: "_CHECKPOINT_METADATA" in names or "_METADATA" in names,
         _orbax,
         _everything,
-        remembers=True,
+        "all",
     ),
     _Layout(
         "torch.distributed.checkpoint",

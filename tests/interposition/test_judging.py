@@ -159,6 +159,15 @@ def test_rotating_before_the_last_rank_has_written_is_no_lost_checkpoint(job: Jo
     assert "checkpoint-1 was deleted" in found.message
 
 
+def test_a_save_that_leaves_out_what_the_one_before_had_makes_no_whole_checkpoint(job: Job) -> None:
+    job.writes("checkpoint-1", TRAINER)
+    job.writes("checkpoint-2", {name: content for name, content in TRAINER.items() if name != "optimizer.pt"})
+    found = job.deletes("checkpoint-1")
+    assert found is not None
+    assert found.degraded
+    assert "in checkpoint-2 optimizer.pt is missing" in found.message
+
+
 def test_what_was_written_over_is_not_called_deleted(job: Job) -> None:
     job.writes("checkpoint-1", TRAINER)
     (job.place / "checkpoint-1" / "model.safetensors").write_bytes(MODEL[:-1])

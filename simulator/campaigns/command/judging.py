@@ -17,6 +17,7 @@ from simulator.layouts.on_disk import (
     is_file_of_one,
     is_inside,
     is_staging,
+    is_usual,
     without,
 )
 from simulator.operations import CHANGING, Open, Rename, paths_of
@@ -140,6 +141,8 @@ class _Saved:
         self._were_whole: dict[str, int] = {}
         """As which each was whole, that one last that was so last."""
         self._held: dict[str, frozenset[str]] = {}
+        self._usual: dict[int, frozenset[str]] = {}
+        """What the last whole checkpoint of a kind held, where all of that kind hold the same."""
 
     def look_at(self, paths: Iterable[str]) -> None:
         """Look again at what may have changed at these paths, and at all that they are in."""
@@ -229,8 +232,8 @@ class _Saved:
                 del self._kinds[place]
                 self._held.pop(place, None)
             return
-        if place in self._held:
-            found = without(found, [name for name in self._held[place] if not (path / name).exists()])
+        wanted = self._held.get(place, frozenset()) | self._usual.get(found.kind, frozenset())
+        found = without(found, [name for name in wanted if not (path / name).exists()])
         self._found[place] = found
         largest = self._kinds[place] = min(found.kind, self._kinds.get(place, found.kind))
         if largest < self._were_whole.get(place, largest):
@@ -238,6 +241,8 @@ class _Saved:
         if found.kind == largest and found.state == "whole" and not self._is_part(place):
             self._were_whole[place] = min(found.kind, self._were_whole.pop(place, found.kind))
             self._held[place] = held_by(path, found)
+            if is_usual(found):
+                self._usual[found.kind] = self._held[place]
 
     def _state(self, place: str) -> State:
         found = self._found[place]
