@@ -1,4 +1,4 @@
-"""A schedule in which one recorded operation waits until another, which came after it, has been done."""
+"""Schedules in which recorded operations come in another order than they were recorded in."""
 
 from __future__ import annotations
 
@@ -66,3 +66,20 @@ class Reversing:
             return min(places)[1]
         default = frontier.default(last)
         return default if default in ready else ready[0]
+
+
+class InOrder:
+    """Of the tasks that can go on, the one goes next whose n-th operation has the earliest place; else the default."""
+
+    def __init__(self, places: Sequence[Sequence[Place]]) -> None:
+        self._places = [{place: position for position, place in enumerate(each)} for each in places]
+        self._now: dict[Place, int] = {}
+
+    def begin(self, attempt: int) -> None:
+        """See ``run.Scheduler.begin``."""
+        self._now = self._places[attempt] if attempt < len(self._places) else {}
+
+    def choose(self, frontier: Frontier, last: int) -> int:
+        """See ``run.Scheduler.choose``."""
+        placed = [(self._now.get((task, frontier.position(task)), -1), task) for task in frontier.ready]
+        return min((each for each in placed if each[0] >= 0), default=(0, frontier.default(last)))[1]

@@ -91,7 +91,7 @@ def test_the_race_of_a_program_is_found_made_small_and_replayed(tmp_path: Path, 
         first, second = events[explanation.first], events[explanation.second]
         assert (first.kind, second.kind) == ("stat", "rename"), "one has looked, and then the other makes it go"
         assert first.rank != second.rank
-        assert explanation.flipped == "A run in which B comes before A passes."
+        assert explanation.flipped == "The same run with B before A passes."
         again = replay(failure.trace, strict=True)
         assert again.failure is not None
         assert again.failure.error == failure.error

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from functools import cache
 
+import msgspec
+
 from simulator import portable
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.explaining import explain
 from simulator.campaigns.command.minimising import minimised
-from simulator.campaigns.explanation.explaining import Explanation
 from simulator.campaigns.explanation.failure import placed
 from simulator.campaigns.result import Failure
 from simulator.campaigns.trust import seal_of
@@ -25,19 +26,20 @@ def failure_of(experiment: CommandExperiment, failing: Run, schedule: int) -> Fa
     smallest = minimised(experiment, failing)
     violation = smallest.violation
     assert violation is not None, "a smaller run fails as the larger one did"
-    explanation = explain(experiment, smallest)
+    trace = trace_of(experiment, smallest)
+    explanation = explain(experiment, smallest, trace)
     return Failure(
         violation.invariant,
         violation.rank,
         violation.message,
         violation.signature,
-        trace_of(experiment, smallest, explanation),
+        msgspec.structs.replace(trace, explanation=explanation.table()),
         explanation=explanation,
         schedule=schedule,
     )
 
 
-def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation | None = None) -> Trace:
+def trace_of(experiment: CommandExperiment, run: Run) -> Trace:
     """The trace of a run. Names that are random in the program are so here, too, unless they say what they are."""
     site = cache(portable.site)
     attempts = [
@@ -61,7 +63,6 @@ def trace_of(experiment: CommandExperiment, run: Run, explanation: Explanation |
         verdict=None
         if violation is None
         else Verdict(violation.invariant, violation.message, violation.rank, violation.signature, violation.degraded),
-        explanation=None if explanation is None else explanation.table(),
         versions=software_versions(),
         sources=portable.sources_of(from_table(scenario, "the scenario")),
         seal=seal_of(scenario),

@@ -26,29 +26,40 @@ _PROMISE: Thing = (0, ":promise")
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """Positions in the attempt's steps: here the ``first`` comes first."""
+    """Positions in the attempt's steps: here the ``first`` comes first.
+
+    The two ``conflict``, or only a judgement sees their order. ``was_done``: both were done when the run failed.
+    """
 
     attempt: int
     first: int
     second: int
+    conflict: bool
+    was_done: bool
+
+    @property
+    def may_decide(self) -> bool:
+        """Whether the two can be the pair that decides."""
+        return self.conflict and self.was_done
 
 
 def candidates(recording: Recording, message: str) -> list[Candidate]:
     """The candidates of an attempt; ``message`` is what the verdict says.
 
-    Those that conflict come before those that only a judgement sees; then those on a path of the message, or on a
-    directory above one; then those that can be exchanged with the fewest other conflicts reversed; then those near the
-    failure.
+    Those that conflict and were done come first; then others that conflict, then those that only a judgement sees; then
+    those on a path of the message, or on a directory above one; then those that can be exchanged with the fewest other
+    conflicts reversed; then those near the failure.
     """
-    named = _paths_in(message)
+    named = paths_in(message)
     length = recording.length
     must, after = required(recording), _after(recording)
     found = []
     for first, second, kind, things in _pairs(recording, must):
-        elsewhere = not any(_is_on(path, named) for thing in things for path in _paths_of(thing, recording))
+        elsewhere = not any(is_on(path, named) for thing in things for path in _paths_of(thing, recording))
         reversals = _reversals(recording, first, second, must, after)
-        place = (kind, elsewhere, reversals, abs(length - 1 - second), length - 1 - first)
-        found.append((place, Candidate(recording.attempt, first, second)))
+        candidate = Candidate(recording.attempt, first, second, kind < 2, second < length)
+        near = abs(length - 1 - second), length - 1 - first
+        found.append(((not candidate.may_decide, kind, elsewhere, reversals, *near), candidate))
         if len(found) == _MOST:
             break
     return [candidate for _, candidate in sorted(found, key=lambda each: each[0])]
@@ -138,13 +149,13 @@ def _paths_of(thing: Thing, recording: Recording) -> Iterator[str]:
         yield f"{path}{facet}".lstrip("/") if facet.startswith("/") else path
 
 
-def _paths_in(message: str) -> list[str]:
+def paths_in(message: str) -> list[str]:
     """What may be a path in a message: everything in quotes, and every other word."""
     quoted = re.findall(r"'([^']+)'", message)
     return quoted + [word.strip(",.:;()'") for word in re.sub(r"'[^']*'", " ", message).split()]
 
 
-def _is_on(path: str, named: list[str]) -> bool:
+def is_on(path: str, named: list[str]) -> bool:
     """Whether a path is named, or is a directory above one that is; a name alone is enough (``unlink`` by descriptor).
 
     The root is above everything, which tells nothing.

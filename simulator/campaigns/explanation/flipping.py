@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from simulator.campaigns.explanation.candidates import Candidate
 from simulator.campaigns.explanation.plans import Done, Follower, Plan, Planned, aligned_plan
 from simulator.campaigns.explanation.recording import Recording
+from simulator.engines.interface import Step
 from simulator.errors import Divergence
 from simulator.experiment import Experiment
 from simulator.happens_before import is_scheduled
@@ -44,36 +45,24 @@ class Flip:
         It tells nothing when it fails before the task whose step was the last of the recording has done as many steps,
         or when it passes because a rank raises or hangs and nobody judges that.
         """
-        prefix, rest = self._split(candidate)
+        prefix, rest = self._around(candidate)
         run = self._run(candidate, prefix, [candidate.second, candidate.first], rest)
         if run is None or run.incomplete is not None:
             return None
         if run.violation is not None and _steps_of_last(self._failing, run) < self._came_so_far:
             return None
-        if run.violation is None and not all(_ended_well(record, self._world_size) for record in run.attempts):
+        if run.violation is None and not all(ended_well(record, self._world_size) for record in run.attempts):
             return None
         return run
 
     def fails_alike(self, candidate: Candidate) -> bool:
         """Whether the run with the first right before the second violates what the recorded one does."""
-        prefix, rest = self._split(candidate)
+        prefix, rest = self._around(candidate)
         run = self._run(candidate, prefix, [candidate.first, candidate.second], rest)
         return run is not None and run.violation_name == self._failing.violation_name
 
-    def _split(self, candidate: Candidate) -> tuple[list[int], list[int]]:
-        """The scheduled steps before the pair, and those after it."""
-        first, second = candidate.first, candidate.second
-        recording = self._recordings[candidate.attempt]
-        order, must = recording.order, self._must[second]
-        prefix: list[int] = []
-        rest: list[int] = []
-        for position in range(max(recording.length, second + 1)):
-            if position in (first, second) or not is_scheduled(order.steps[position]):
-                continue
-            after_first = order.before[position] >> first & 1
-            earlier = position < second and (not after_first or must >> position & 1)
-            (prefix if earlier else rest).append(position)
-        return prefix, rest
+    def _around(self, candidate: Candidate) -> tuple[list[int], list[int]]:
+        return around(candidate, self._recordings[candidate.attempt], self._must)
 
     def _run(self, candidate: Candidate, prefix: list[int], pair: list[int], rest: list[int]) -> Run | None:
         """The run of a schedule; None where it cannot be followed, or reverses more than the pair."""
@@ -87,7 +76,7 @@ class Flip:
         for _ in range(_PASSES):
             follower = Follower(plans, exact)
             try:
-                run = self._experiment.run(follower, self._failing.tape)
+                run = self._experiment.run(follower, self._failing.tape, detail=True)
                 follower.conclude()
             except Divergence:
                 return None
@@ -106,28 +95,51 @@ class Flip:
         came = [position for _, _, position in done]
         if pair[0] not in came or (pair[1] not in came and candidate.first != pair[0]):
             return None
-        self.is_certain = all(_is_its_own(recording, done, position) for position in pair if position in came)
+        steps = run.attempts[candidate.attempt].steps
+        self.is_certain = all(_is_its_own(recording, done, steps, position) for position in pair if position in came)
         if run.violation is None and (
-            _faults_of(run) != _faults_of(self._failing)
-            or any(_reversed_any(recording, came, group) for group in (prefix, rest))
+            faults_of(run) != faults_of(self._failing)
+            or any(reverses_any(recording, came, group) for group in (prefix, rest))
         ):
             return None
         return run
 
 
-def _is_its_own(recording: Recording, done: list[Done], position: int) -> bool:
-    """Whether what was taken for a recorded step came as late in its task as that one.
+def around(candidate: Candidate, recording: Recording, must: list[int]) -> tuple[list[int], list[int]]:
+    """The scheduled steps that come before a pair whose order is to be changed, and those that come after it.
 
-    If not, it may be another operation that only does the same, such as the next look at the same path.
+    ``must`` are the steps that have to be done before each, as bits.
     """
-    steps = recording.order.steps
-    task = steps[position].task
-    recorded = sum(step.task == task and is_scheduled(step) for step in steps[:position])
-    of_task = [taken for each, _, taken in done if each == task]
-    return of_task.index(position) == recorded
+    first, second = candidate.first, candidate.second
+    order = recording.order
+    prefix: list[int] = []
+    rest: list[int] = []
+    for position in range(max(recording.length, second + 1)):
+        if position in (first, second) or not is_scheduled(order.steps[position]):
+            continue
+        after_first = order.before[position] >> first & 1
+        earlier = position < second and (not after_first or must[second] >> position & 1)
+        (prefix if earlier else rest).append(position)
+    return prefix, rest
 
 
-def _reversed_any(recording: Recording, came: list[int | None], group: list[int]) -> bool:
+def _is_its_own(recording: Recording, done: list[Done], steps: list[Step], position: int) -> bool:
+    """Whether what was taken for a recorded step is of the same line, and came as late in its task as that one.
+
+    Either as late as its n-th operation, or as the n-th that does the same. If not, it may be another operation that
+    only does the same, such as the next look at the same path.
+    """
+    recorded = recording.order.steps
+    task, key = recorded[position].task, recording.keys[position]
+    earlier = [at for at in range(position) if recorded[at].task == task and is_scheduled(recorded[at])]
+    of_task = [each for each in done if each[0] == task]
+    place = next(at for at, (_, _, taken) in enumerate(of_task) if taken == position)
+    taken = [step for step in steps if step.task == task and is_scheduled(step)][place]
+    alike = sum(recording.keys[at] == key for at in earlier) == sum(each == key for _, each, _ in of_task[:place])
+    return taken.site == recorded[position].site and (place == len(earlier) or alike)
+
+
+def reverses_any(recording: Recording, came: list[int | None], group: list[int]) -> bool:
     """Whether two conflicting steps of a group came in another order than when they were recorded."""
     members, later = set(group), 0
     for position in reversed(came):
@@ -177,10 +189,12 @@ def _steps_of_last(failing: Run, run: Run) -> int:
     return sum(step.task == steps[-1].task for step in run.attempts[attempt].steps)
 
 
-def _ended_well(record: AttemptRecord, world_size: int) -> bool:
+def ended_well(record: AttemptRecord, world_size: int) -> bool:
+    """Whether every rank returned, or the attempt died of a fault."""
     endings = record.endings.values()
     return record.died or (len(endings) == world_size and all(ending.error is None for ending in endings))
 
 
-def _faults_of(run: Run) -> list[list[str]]:
+def faults_of(run: Run) -> list[list[str]]:
+    """What struck in each attempt in which anything did."""
     return [texts for record in run.attempts if (texts := [text for _, text in record.faults])]

@@ -247,7 +247,9 @@ def _explanation(trace: Trace) -> Explanation | None:
     pair = [table.get(key) for key in ("first", "second")]
     attempt = next((each["attempt"] for each in pair if each is not None), len(trace.attempts) - 1)
     first, second = (None if each is None else each["position"] for each in pair)
-    return Explanation(attempt, first, second, table.get("flipped", ""), table.get("text", ""))
+    other = table.get("other_order")
+    tape = None if other is None else Tape.of_entries([tuple(entry) for entry in other])
+    return Explanation(attempt, first, second, table.get("flipped", ""), table.get("text", ""), tape)
 
 
 def _names(checks: Sequence[Check]) -> set[str]:
