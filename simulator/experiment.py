@@ -20,7 +20,7 @@ from simulator.errors import CannotDo, UsageError
 from simulator.filesystems import Filesystem
 from simulator.filesystems.durability import durable_of, persistence_named, with_disk
 from simulator.filesystems.profiles import by_profile, server_of
-from simulator.filesystems.views.decisions import bounds_in_words
+from simulator.filesystems.views.layers import bounds_in_words
 from simulator.invariants import Judge
 from simulator.invariants.judge import OF_A_RESTART, Check, Verdicts, name_of
 from simulator.invariants.learning import Learner

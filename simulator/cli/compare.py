@@ -15,7 +15,7 @@ from simulator.errors import UsageError
 
 if TYPE_CHECKING:
     from simulator.campaigns.comparison import Compared, Request
-    from simulator.campaigns.demonstrating.survey import Candidate
+    from simulator.campaigns.demonstrating.demonstration import Candidate
     from simulator.scenario import CostChoice
 
 _SAVES = 3
@@ -106,7 +106,7 @@ def compare(
     from simulator import layouts
     from simulator.campaigns.comparison import Comparison, Request, compare as compare_all
     from simulator.campaigns.comparison.situations import ALL_SITUATIONS
-    from simulator.campaigns.demonstrating.survey import candidates
+    from simulator.campaigns.demonstrating.demonstration import candidates
     from simulator.cli.output import check_directory, check_file, write_json
     from simulator.costs.intervals import job_mtbf
     from simulator.reports.comparison.markdown import comparison_markdown
@@ -174,14 +174,14 @@ def compare(
 
 
 def _candidate(name: str) -> Candidate:
-    from simulator.campaigns.demonstrating.survey import Candidate
+    from simulator.campaigns.demonstrating.demonstration import Candidate
 
     return Candidate(name)
 
 
 def _costs(choice: str | None, filesystem: str, overrides: dict[str, Any]) -> CostChoice:
     """The cost profile with single figures replaced: that of a file, one by name, or that of the file system."""
-    from simulator.costs.profiles import profile_for
+    from simulator.costs.model import profile_for
     from simulator.scenario import CostChoice, load
 
     figures: dict[str, float] = {}

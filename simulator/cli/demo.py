@@ -25,9 +25,16 @@ def demo(
     json: Json = None,
 ) -> int:
     """Reproduce the incident, confirm it on a disk, compare every strategy."""
-    from simulator.campaigns.demonstrating.demonstration import REMEDY, Demonstration, searches, surprises
-    from simulator.campaigns.demonstrating.incident import STRATEGY, incident
-    from simulator.campaigns.demonstrating.survey import candidates, survey
+    from simulator.campaigns.demonstrating.demonstration import (
+        REMEDY,
+        STRATEGY,
+        Demonstration,
+        candidates,
+        incident,
+        searches,
+        surprises,
+        survey,
+    )
     from simulator.campaigns.scale.at_scale import incident_at_scale, run_at_scale
     from simulator.cli.output import check_directory, check_file, write_json, write_trace
     from simulator.reports import demonstration as report

@@ -49,7 +49,7 @@ def gpu(
     device.
     """
     from simulator.campaigns.accelerator import run_on_device
-    from simulator.campaigns.accelerator.calibration import as_toml
+    from simulator.campaigns.accelerator.bandwidth import as_toml
     from simulator.cli.output import check_file, write_json
     from simulator.reports.device import device_object, print_device
     from simulator.reports.terminal import console_for

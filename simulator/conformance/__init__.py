@@ -8,7 +8,6 @@ With a strategy ``Ours``, this is all that a test module needs::
         strategy = Ours
 """
 
-from simulator.conformance.situations import SITUATIONS
-from simulator.conformance.suite import CheckpointConformance
+from simulator.conformance.suite import SITUATIONS, CheckpointConformance
 
 __all__ = ["SITUATIONS", "CheckpointConformance"]

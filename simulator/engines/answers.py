@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from simulator.engines.interface import Step
-from simulator.filesystems.views.decisions import GROUPS
+from simulator.filesystems.views.layers import GROUPS
 from simulator.tape import Address
 
 Draw = Callable[[Address, int], int]
@@ -40,7 +40,7 @@ class Answers:
             filesystem.begin(self, getattr(engine, "acting", None))
 
     def __call__(self, kind: str, task: int, n: int, options: int, text: str) -> int:
-        """See ``filesystems.views.decisions.Choose``."""
+        """See ``filesystems.views.layers.Choose``."""
         address = (self._attempt, kind, task, n)
         planned = self._planned.get(address, 0)
         if not planned and self._draw is None:

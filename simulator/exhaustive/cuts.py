@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from simulator.exhaustive.bits import positions_in, set_of
 from simulator.exhaustive.errand import Journey
 from simulator.exhaustive.replayer import Replayer, Rewindable
-from simulator.filesystems.views.decisions import is_of_client
+from simulator.filesystems.views.layers import is_of_client
 from simulator.happens_before import HappensBefore, Touched
 from simulator.operations import Mode, Thing, lock
 

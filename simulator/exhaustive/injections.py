@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from simulator.faults import ErrorRule
-from simulator.filesystems.views.decisions import GROUPS
+from simulator.filesystems.views.layers import GROUPS
 from simulator.operations import Operation
 from simulator.tape import Address as TapeAddress
 
@@ -99,7 +99,7 @@ class Injections:
         return None
 
     def choose(self, kind: str, task: int, n: int, options: int, text: str) -> int:
-        """See ``filesystems.views.decisions.Choose``: what the plan says."""
+        """See ``filesystems.views.layers.Choose``: what the plan says."""
         self.matched.update(answer(kind, value, task, n) for value in range(1, options))
         value = self.planned(kind, task, n, options, text)
         if value:

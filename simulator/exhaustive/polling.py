@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from simulator.engines.interface import Step
-from simulator.filesystems.views.decisions import ANSWERED, is_of_client
+from simulator.filesystems.views.layers import ANSWERED, is_of_client
 from simulator.happens_before import HappensBefore, Touched
 from simulator.operations import Mode, Sleep, memory
 from simulator.operations.footprint import all_changes

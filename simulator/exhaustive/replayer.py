@@ -9,7 +9,7 @@ from simulator.engines.interface import Step
 from simulator.exhaustive.copied_times import Known, translated
 from simulator.filesystems import Attributes
 from simulator.filesystems.durability import durable_of
-from simulator.filesystems.views.decisions import Choose
+from simulator.filesystems.views.layers import Choose
 from simulator.happens_before import HappensBefore, Touched, acts_on_files, touched
 from simulator.operations import Access, Fsync, Lock, Mode, Operation, Stat, Utime, lock, looked_at
 

@@ -12,18 +12,15 @@ from simulator.errors import UsageError
 from simulator.filesystems.objects.layer import Objects
 from simulator.filesystems.objects.options import GCSFUSE, GCSFUSE_HNS, MOUNTPOINT, OBJECT_STORE, ObjectOptions
 from simulator.filesystems.objects.stat_cache import StatCache
-from simulator.filesystems.views.decisions import Decisions
 from simulator.filesystems.views.devices import Devices
 from simulator.filesystems.views.flocks import Flocks, Kind
-from simulator.filesystems.views.journal import Journal
 from simulator.filesystems.views.lagging import Lagging
-from simulator.filesystems.views.layers import Layer
+from simulator.filesystems.views.layers import Decisions, Journal, Layer, Server
 from simulator.filesystems.views.local_appends import LocalAppends
 from simulator.filesystems.views.nfs.clients import Clients
+from simulator.filesystems.views.nfs.knowledge import Mount
 from simulator.filesystems.views.nfs.layer import Nfs
-from simulator.filesystems.views.nfs.mount import Mount
 from simulator.filesystems.views.parameters import AS_IS, Count, Nothing, Seconds, Variations
-from simulator.filesystems.views.server import Server
 from simulator.filesystems.views.unreliable_times import UnreliableTimes
 from simulator.filesystems.views.variations import Strong
 

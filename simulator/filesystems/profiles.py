@@ -11,11 +11,8 @@ from simulator.errors import UsageError
 from simulator.filesystems.catalogue import PROFILES, Parts, strong
 from simulator.filesystems.per_node import PerNodeDisks
 from simulator.filesystems.posix.model import PosixModel
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.layers import LayeredFilesystem
+from simulator.filesystems.views.layers import Decisions, Journal, LayeredFilesystem, Server
 from simulator.filesystems.views.parameters import AS_IS, options_of
-from simulator.filesystems.views.server import Server
 from simulator.filesystems.views.variations import Varied
 
 PER_NODE = "per-node"

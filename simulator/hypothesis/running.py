@@ -19,8 +19,7 @@ from simulator.campaigns.result import Failure
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.faults import Faults
-from simulator.hypothesis.drawing import Schedule
-from simulator.hypothesis.preparing import Prepared, prepared
+from simulator.hypothesis.drawing import Prepared, Schedule, prepared
 from simulator.reports.from_python import as_text
 from simulator.run import Run
 from simulator.scenario import Scenario

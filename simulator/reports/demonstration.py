@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from simulator.campaigns.demonstrating.incident import Outcome
-from simulator.campaigns.demonstrating.survey import Surveyed, Tried
+from simulator.campaigns.demonstrating.demonstration import Outcome, Surveyed, Tried
 from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.scale.at_scale import COSTS
 from simulator.campaigns.scale.scale_result import ScaleResult

@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.demonstrating.demonstration import Demonstration, searches
-from simulator.campaigns.demonstrating.survey import Tried
+from simulator.campaigns.demonstrating.demonstration import Demonstration, Tried, searches
 
 
 def demonstration_object(shown: Demonstration, page: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.campaigns.accelerator import DeviceReport
-from simulator.campaigns.accelerator.calibration import overrides
+from simulator.campaigns.accelerator.bandwidth import overrides
 from simulator.campaigns.accelerator.overlapping import Overlapped
 
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from simulator.campaigns.demonstrating.demonstration import REMEDY, Demonstration, surprises
-from simulator.campaigns.demonstrating.incident import SILENT, STRATEGY, Outcome, incident
-from simulator.campaigns.demonstrating.survey import WITHOUT_A_WORD, Candidate, candidates, survey
+from simulator.campaigns.demonstrating.demonstration import (
+    REMEDY,
+    SILENT,
+    STRATEGY,
+    WITHOUT_A_WORD,
+    Candidate,
+    Demonstration,
+    Outcome,
+    candidates,
+    incident,
+    surprises,
+    survey,
+)
 from simulator.campaigns.scale.at_scale import incident_at_scale, run_at_scale
 from simulator.reports.account import accounts
 

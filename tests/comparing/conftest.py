@@ -4,7 +4,7 @@ import pytest
 
 from simulator.campaigns.comparison import Comparison, compare
 from simulator.campaigns.comparison.outcome import Compared
-from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.demonstrating.demonstration import Candidate
 from tests.comparing.jobs import request
 
 

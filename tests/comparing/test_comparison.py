@@ -7,7 +7,7 @@ import pytest
 from simulator.campaigns.comparison import Comparison, compare
 from simulator.campaigns.comparison.outcome import ORDER, Compared
 from simulator.campaigns.comparison.situations import SITUATIONS
-from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.demonstrating.demonstration import Candidate
 from simulator.costs.intervals import daly
 from simulator.errors import UsageError
 from simulator.scenario import Cluster, CostChoice, Workload

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from simulator.campaigns.scale.at_scale import incident_at_scale, run_at_scale
+from simulator.campaigns.scale.onlooking import Synced, synced
 from simulator.campaigns.scale.scale_result import ScaleResult
-from simulator.campaigns.scale.syncing import Synced, synced
 from simulator.engines.interface import Step
 from simulator.operations import Close, Dup, Fsync, Open, Operation, Rename, Write
 from simulator.scenario import Cluster

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from simulator.boundary import installed
-from simulator.campaigns.demonstrating.incident import STRATEGY
+from simulator.campaigns.demonstrating.demonstration import STRATEGY
 from simulator.campaigns.scale.at_scale import incident_at_scale, rehearse, run_at_scale
 from simulator.campaigns.scale.onlooking import EndOfSaves
 from simulator.experiment import Experiment

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from simulator.costs import cost_model
-from simulator.costs.loading import bytes_read, load_seconds
+from simulator.costs.timeline import bytes_read, load_seconds
 from simulator.layouts import ShardSpec, layout
 
 SHARED = ShardSpec("model", "model", 0, 800)

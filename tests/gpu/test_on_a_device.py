@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from simulator.campaigns.accelerator import run_on_device
-from simulator.campaigns.accelerator.calibration import overrides
+from simulator.campaigns.accelerator.bandwidth import overrides
 from simulator.campaigns.accelerator.overlapping import overlap
-from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, differing
-from simulator.campaigns.accelerator.snapshot import Snapshot
+from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, Snapshot, differing
 from simulator.scenario import Cluster, StrategyChoice, Workload
 
 pytestmark = pytest.mark.gpu

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.campaigns.accelerator import room
-from simulator.campaigns.accelerator.room import available_memory, check_room, host_bytes
-from simulator.campaigns.accelerator.shard import ShardShape
+from simulator.campaigns.accelerator import shard
+from simulator.campaigns.accelerator.shard import ShardShape, available_memory, check_room, host_bytes
 from simulator.errors import CannotDo
 
 
@@ -24,7 +23,7 @@ def test_the_shard_of_a_72b_job_on_32_ranks_fits_into_64_gb_of_host_memory() -> 
 
 
 def test_too_little_host_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "available_memory", lambda: 10**9)
+    monkeypatch.setattr(shard, "available_memory", lambda: 10**9)
     words = r"host memory: 1\.0 GB are available, a shard of 1\.2 GB needs 2\.8 GB; with more ranks it is smaller"
     with pytest.raises(CannotDo, match=words):
         check_room(tmp_path, ShardShape((10**8,)), "cuda:0")
@@ -33,8 +32,8 @@ def test_too_little_host_memory_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
-    monkeypatch.setattr(room, "_LIMIT", limit)
-    monkeypatch.setattr(room, "_USED", used)
+    monkeypatch.setattr(shard, "_LIMIT", limit)
+    monkeypatch.setattr(shard, "_USED", used)
     limit.write_text("max\n")
     used.write_text("4096\n")
     free = available_memory()
@@ -42,6 +41,6 @@ def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.Mon
     assert free > 12288
     limit.write_text("16384\n")
     assert available_memory() == 12288
-    monkeypatch.setattr(room, "_MEMORY", tmp_path / "absent")
+    monkeypatch.setattr(shard, "_MEMORY", tmp_path / "absent")
     limit.unlink()
     assert available_memory() is None

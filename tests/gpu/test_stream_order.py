@@ -17,8 +17,7 @@ import torch
 from simulator.campaigns.accelerator import campaign, overlapping
 from simulator.campaigns.accelerator.campaign import device_said
 from simulator.campaigns.accelerator.saving import SavedShard
-from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape
-from simulator.campaigns.accelerator.snapshot import Snapshot
+from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, Snapshot
 from simulator.errors import CannotDo, UsageError
 
 DEVICE = "cuda:1"

@@ -10,20 +10,19 @@ import torch
 from hypothesis import given, strategies as st
 
 from simulator.campaigns.accelerator import DeviceReport, run_on_device
-from simulator.campaigns.accelerator.bandwidth import Measured, read_back
-from simulator.campaigns.accelerator.calibration import as_toml, overrides
+from simulator.campaigns.accelerator.bandwidth import Measured, as_toml, overrides, read_back
 from simulator.campaigns.accelerator.overlapping import overlap
 from simulator.campaigns.accelerator.saving import save_with_strategy
 from simulator.campaigns.accelerator.shard import (
     DeviceShard,
     ShardShape,
+    Snapshot,
     chunks_in,
     differing,
     expected,
     shard_shape,
     tensors_of,
 )
-from simulator.campaigns.accelerator.snapshot import Snapshot
 from simulator.costs import cost_model
 from simulator.errors import CannotDo, UsageError
 from simulator.layouts import model_shape

@@ -8,9 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from simulator.campaigns.demonstrating.demonstration import Demonstration
-from simulator.campaigns.demonstrating.incident import Outcome
-from simulator.campaigns.demonstrating.survey import Candidate, Surveyed, Tried
+from simulator.campaigns.demonstrating.demonstration import Candidate, Demonstration, Outcome, Surveyed, Tried
 from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.scale.scale_result import ScaleResult

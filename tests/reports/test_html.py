@@ -12,8 +12,7 @@ from simulator.campaigns.demonstrating.demonstration import Demonstration
 from simulator.errors import UsageError
 from simulator.reports.html.demonstration import demonstration_page
 from simulator.reports.html.failure import failure_page
-from simulator.reports.html.markup import VOID, element, rendered
-from simulator.reports.html.page import page, write
+from simulator.reports.html.page import VOID, element, page, rendered, write
 from simulator.reports.lanes import MOST_LANES
 from simulator.trace import Trace, Verdict
 from tests.reports.recordings import Recording, killed_and_restarted, second_rename_fails

@@ -12,10 +12,8 @@ import msgspec
 
 from simulator.campaigns.accelerator.bandwidth import Bench, Measured
 from simulator.campaigns.accelerator.overlapping import Overlapped, overlap
-from simulator.campaigns.accelerator.room import check_room
 from simulator.campaigns.accelerator.saving import SavedShard, save_with_strategy
-from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, shard_shape
-from simulator.campaigns.accelerator.snapshot import Snapshot
+from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, Snapshot, check_room, shard_shape
 from simulator.campaigns.replay.disk import filesystem_type
 from simulator.errors import CannotDo, UsageError
 from simulator.layouts import shape_of

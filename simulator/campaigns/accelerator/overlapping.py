@@ -14,8 +14,7 @@ from pathlib import Path
 import msgspec
 
 from simulator.campaigns.accelerator.bandwidth import read_back
-from simulator.campaigns.accelerator.shard import DeviceShard, chunks_in, differing
-from simulator.campaigns.accelerator.snapshot import Snapshot
+from simulator.campaigns.accelerator.shard import DeviceShard, Snapshot, chunks_in, differing
 
 _LEAST_STEPS = 3
 

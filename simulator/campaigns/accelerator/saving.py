@@ -13,8 +13,7 @@ import msgspec
 
 from simulator.boundary import installed
 from simulator.campaigns.accelerator.bandwidth import read_back
-from simulator.campaigns.accelerator.shard import DeviceShard, differing
-from simulator.campaigns.accelerator.snapshot import Snapshot
+from simulator.campaigns.accelerator.shard import DeviceShard, Snapshot, differing
 from simulator.engines.conditions import Conditions
 from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Engine

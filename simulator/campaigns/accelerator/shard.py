@@ -1,8 +1,11 @@
-"""The optimizer shard of one rank under ZeRO-3, as tensors whose every element is known."""
+"""The optimizer shard of one rank under ZeRO-3, as tensors whose every element is known, and the room that it needs."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +13,51 @@ import msgspec
 from simulator.errors import CannotDo
 from simulator.layouts.model_shapes import ModelShape
 from simulator.layouts.parameters import partition_elements
+
+_ON_DISK: Final = 1.1
+"""How much more than one shard the disk must have room for: files are there one after the other."""
+_MEMORY: Final = Path("/proc/meminfo")
+_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+_USED: Final = Path("/sys/fs/cgroup/memory.current")
+
+
+def check_room(where: Path, shape: ShardShape, device: str) -> None:
+    """Raise CannotDo, saying what is there and what is needed, before anything is allocated.
+
+    What runs out of host memory later is killed by the kernel without a word.
+    """
+    free = shutil.disk_usage(where).free
+    if free < _ON_DISK * shape.size:
+        raise CannotDo(f"{where}: {free / 1e9:.1f} GB are free, a shard of {shape.size / 1e9:.1f} GB needs more")
+    available, needed = available_memory(), host_bytes(shape, device)
+    if available is not None and available < needed:
+        raise CannotDo(
+            f"host memory: {available / 1e9:.1f} GB are available, a shard of {shape.size / 1e9:.1f} GB needs "
+            f"{needed / 1e9:.1f} GB; with more ranks it is smaller"
+        )
+
+
+def host_bytes(shape: ShardShape, device: str) -> int:
+    """What a run needs at the most: the snapshot, what safetensors makes of it, and the shard itself without a device.
+
+    torch rounds pinned memory up to powers of two, tensor by tensor (``torch.cuda`` notes, pinned memory allocator).
+    """
+    if device == "cpu":
+        return 3 * shape.size
+    pinned = sum(1 << (ELEMENT_BYTES * length - 1).bit_length() for length in shape.groups) * len(PARTS)
+    return pinned + shape.size
+
+
+def available_memory() -> int | None:
+    """Bytes that can be allocated here, without swapping and within the limits of a container; None if not known."""
+    found = []
+    with suppress(OSError, ValueError, IndexError, StopIteration):
+        lines = _MEMORY.read_text(encoding="ascii").splitlines()
+        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
+    with suppress(OSError, ValueError):
+        found.append(int(_LIMIT.read_text(encoding="ascii")) - int(_USED.read_text(encoding="ascii")))
+    return min(found, default=None)
+
 
 GROUP_ELEMENTS: Final = 10**9
 """DeepSpeed's ``sub_group_size``: a flat array has at most so many elements."""
@@ -126,3 +174,59 @@ def chunks_in(shape: ShardShape) -> int:
 def _chunks(length: int) -> Iterator[tuple[int, int]]:
     for start in range(0, length, _CHUNK):
         yield start, min(length, start + _CHUNK)
+
+
+class Snapshot:
+    """Pinned buffers for a shard, and the stream that fills them.
+
+    ``begin`` starts the copies and comes back at once. What is queued on the device afterwards waits there until they
+    are done, so that training may go on changing the tensors: that wait is the stall. ``wait`` is for whoever uses the
+    buffers. On the processor, which has no streams, ``begin`` copies before it comes back. Raises CannotDo where host
+    memory has no room.
+    """
+
+    def __init__(self, shard: DeviceShard) -> None:
+        import torch
+
+        self._shard = shard
+        self._on_device = shard.device != "cpu"
+        try:
+            self._buffers: list[Any] = [
+                torch.empty(len(tensor), dtype=tensor.dtype, pin_memory=self._on_device) for tensor in shard.tensors
+            ]
+        except RuntimeError as error:
+            raise CannotDo(
+                f"host memory has no room for {shard.shape.size / 1e9:.1f} GB: {str(error).splitlines()[0]}"
+            ) from error
+        self.tensors = self._buffers
+        self._stream: Any = torch.cuda.Stream(shard.device) if self._on_device else None
+        self._done: Any = torch.cuda.Event() if self._on_device else None
+
+    def begin(self, *, ordered: bool = True) -> None:
+        """Start the copies. Unless ``ordered``, nothing keeps later work from the tensors meanwhile: a mistake.
+
+        On the processor the buffers are then the tensors themselves, which is the same mistake.
+        """
+        import torch
+
+        self.tensors = self._buffers
+        if not self._on_device:
+            if ordered:
+                for host, tensor in zip(self.tensors, self._shard.tensors, strict=True):
+                    host.copy_(tensor)
+            else:
+                self.tensors = self._shard.tensors
+            return
+        training = torch.cuda.current_stream(self._shard.device)  # Of another device, it orders nothing.
+        self._stream.wait_stream(training)
+        with torch.cuda.stream(self._stream):
+            for host, tensor in zip(self.tensors, self._shard.tensors, strict=True):
+                host.copy_(tensor, non_blocking=True)
+            self._done.record(self._stream)
+        if ordered:
+            training.wait_event(self._done)
+
+    def wait(self) -> None:
+        """Until the copies are done."""
+        if self._done is not None:
+            self._done.synchronize()

@@ -13,7 +13,7 @@ import msgspec
 from simulator.campaigns.comparison.outcome import Compared, Request
 from simulator.campaigns.comparison.real_shape import measure, real_scenario
 from simulator.campaigns.comparison.small_scale import judge, small_scenario
-from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.demonstrating.demonstration import Candidate
 from simulator.experiment import Experiment
 
 

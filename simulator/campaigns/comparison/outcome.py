@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from simulator.campaigns.comparison.situations import ALL_SITUATIONS, SITUATIONS, Situation
-from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.demonstrating.demonstration import Candidate
 from simulator.campaigns.replay.confirming import Confirmation
 from simulator.campaigns.result import Failure
 from simulator.campaigns.scale.scale_result import ScaleResult

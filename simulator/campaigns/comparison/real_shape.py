@@ -10,7 +10,7 @@ import msgspec
 
 from simulator.boundary import installed
 from simulator.campaigns.comparison.outcome import Economy, Measured, Request
-from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.demonstrating.demonstration import Candidate
 from simulator.campaigns.scale.at_scale import rehearse, run_at_scale
 from simulator.campaigns.scale.onlooking import EndOfSaves
 from simulator.campaigns.scale.scale_result import ScaleResult

@@ -6,7 +6,7 @@ import msgspec
 
 from simulator.campaigns.comparison.outcome import Cell, Finding, Request
 from simulator.campaigns.comparison.situations import Situation
-from simulator.campaigns.demonstrating.survey import Candidate
+from simulator.campaigns.demonstrating.demonstration import Candidate
 from simulator.campaigns.interface import explore
 from simulator.campaigns.replay.confirming import Confirmation, confirm
 from simulator.campaigns.result import Failure, Result

@@ -2,14 +2,109 @@
 
 from __future__ import annotations
 
-from simulator.campaigns.scale.exposure import Exposure
-from simulator.engines.interface import Engine
+from collections.abc import Sequence
+
+import msgspec
+
+from simulator.engines.interface import Engine, Step
 from simulator.experiment import Experiment
 from simulator.filesystems import Filesystem
 from simulator.filesystems.posix.model import PosixModel
 from simulator.filesystems.posix.storage import StorageMeter
 from simulator.invariants import Judge, Violation
+from simulator.invariants.judge import Verdicts
 from simulator.invariants.restart import Seen
+from simulator.operations import Close, Dup, Fsync, Open, Rename, Write
+
+
+class Exposure:
+    """Follows the last save of a job that has saved before; an older checkpoint is there when it begins.
+
+    Looks at every state that lasts at least the ``looks``-th part of a save, by the length of the save before. A
+    shorter one counts as the one before it, so that there are never more looks than that. A restart that fails, or
+    that starts from nothing, counts as exposed.
+    """
+
+    __slots__ = ("_before", "_exposed", "_filesystem", "_first", "_last", "_looks", "_period", "_total", "_verdicts")
+
+    def __init__(self, experiment: Experiment, verdicts: Verdicts, filesystem: Filesystem, looks: int) -> None:
+        scenario = experiment.scenario
+        world_size, workload = scenario.cluster.world_size, scenario.workload
+        saves = workload.steps // workload.save_every
+        self._first = world_size * (saves - 2)
+        self._before = world_size * (saves - 1)
+        self._last = world_size * saves
+        self._verdicts = verdicts
+        self._filesystem = filesystem
+        self._looks = looks
+        self._period = 0
+        self._exposed = False
+        self._total = 0
+
+    @property
+    def seconds(self) -> float | None:
+        """Virtual seconds; None while the save to be followed has not begun, as in a job with a single save."""
+        return None if self._period == 0 else self._total / 1e9
+
+    def observe(self, engine: Engine) -> None:
+        """The instant after a step: the state lasts until the next operation ends."""
+        done, charging = len(engine.saves), engine.charging
+        if self._first < 0 or not self._before <= done < self._last or charging is None or not engine.ready:
+            return
+        if self._period == 0:
+            earlier = engine.saves[self._first : self._before]
+            length = max(saved.ended for saved in earlier) - min(saved.began for saved in earlier)
+            self._period = max(1, length // self._looks)
+        lasts = charging.next_end() - charging.now
+        if lasts >= self._period:
+            seen = self._verdicts.look(self._filesystem, engine.attempt)
+            self._exposed = seen.problem is not None or (seen.step is None and not seen.unknown)
+        if self._exposed:
+            self._total += lasts
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """Bytes written, and those of them in files that were synced after their last write."""
+
+    written: int
+    synced: int
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing that was written is left to the kernel's write-back."""
+        return self.synced == self.written
+
+
+def synced(steps: Sequence[Step]) -> Synced:
+    """What the ranks of one attempt synced, by the same rank, through any descriptor of the same file.
+
+    Whether the names were synced too is not looked at: the faults of power loss judge that.
+    """
+    paths: dict[tuple[int, int], str] = {}
+    pending: dict[tuple[int, str], int] = {}
+    written = durable = 0
+    for step in steps:
+        if step.error is not None:
+            continue
+        rank, operation = step.rank, step.operation
+        match operation:
+            case Open(path=path):
+                paths[rank, step.value] = path
+            case Dup(fd=fd) if (rank, fd) in paths:
+                paths[rank, step.value] = paths[rank, fd]
+            case Close(fd=fd):
+                paths.pop((rank, fd), None)
+            case Write(fd=fd) if (rank, fd) in paths:
+                written += step.value
+                key = (rank, paths[rank, fd])
+                pending[key] = pending.get(key, 0) + step.value
+            case Fsync(fd=fd) if (rank, fd) in paths:
+                durable += pending.pop((rank, paths[rank, fd]), 0)
+            case Rename(source=source, target=target) if (rank, source) in pending:
+                pending[rank, target] = pending.pop((rank, source))
+            case _:
+                pass
+    return Synced(written, durable)
 
 
 class EndOfSaves:

@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.scale.onlooking import Onlooker
-from simulator.campaigns.scale.syncing import Synced, synced
+from simulator.campaigns.scale.onlooking import Onlooker, Synced, synced
 from simulator.clock import EPOCH, SECOND
 from simulator.costs import CostModel, NodeUsage, RankUsage
-from simulator.costs.loading import bytes_read, load_seconds
+from simulator.costs.timeline import bytes_read, load_seconds
 from simulator.costs.usage import Flow
 from simulator.engines.interface import Saved
 from simulator.experiment import Experiment

@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from simulator.filesystems.objects.keys import found, holds_objects
+from simulator.filesystems.objects.keys import Renames, found, holds_objects
 from simulator.filesystems.objects.options import ObjectOptions
-from simulator.filesystems.objects.renaming import Renames
 from simulator.filesystems.objects.uploads import Uploads
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.paths import parse
 from simulator.filesystems.posix.walk import locate, parent_of, start_of
-from simulator.filesystems.views.attributes import attributes_of, path_of
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.node_locks import lock_on_node, would_wait_on_node
-from simulator.filesystems.views.server import Server
+from simulator.filesystems.views.flocks import lock_on_node, would_wait_on_node
+from simulator.filesystems.views.layers import Journal, Server, attributes_of, path_of
 from simulator.operations import (
     AccessCheck,
     Close,

@@ -14,8 +14,7 @@ from typing import Any, Final
 from simulator.filesystems.interface import Attributes
 from simulator.filesystems.objects.layer import Objects
 from simulator.filesystems.posix.errors import failure
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.journal import Journal
+from simulator.filesystems.views.layers import Decisions, Journal
 from simulator.operations import CHANGING, AccessCheck, Close, Fsync, Open, Operation, Stat, paths_of
 
 _LOOKS: Final = (Stat, AccessCheck)

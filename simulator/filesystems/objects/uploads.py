@@ -15,8 +15,7 @@ from simulator.filesystems.posix.descriptors import Description
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, PERMISSIONS, REGULAR, Inode
 from simulator.filesystems.posix.tree import install, new_inode_number
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.server import Server
+from simulator.filesystems.views.layers import Journal, Server
 from simulator.operations import Open
 
 

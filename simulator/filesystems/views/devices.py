@@ -15,9 +15,7 @@ import msgspec
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import Inode
 from simulator.filesystems.posix.walk import lookup, parent_of
-from simulator.filesystems.views.attributes import path_of
-from simulator.filesystems.views.layers import Layer
-from simulator.filesystems.views.server import Server
+from simulator.filesystems.views.layers import Layer, Server, path_of
 from simulator.operations import Link, Mkdir, Operation, Rename, Rmdir, Stat
 
 _PUBLIC: Final = 0o1777

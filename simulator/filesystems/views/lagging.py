@@ -21,11 +21,7 @@ from simulator.filesystems.interface import Attributes
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import Inode
 from simulator.filesystems.posix.walk import parent_of
-from simulator.filesystems.views.attributes import attributes_of
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.layers import Layer
-from simulator.filesystems.views.server import Server
+from simulator.filesystems.views.layers import Decisions, Journal, Layer, Server, attributes_of
 from simulator.operations import (
     AccessCheck,
     Link,

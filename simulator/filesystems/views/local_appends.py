@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from simulator.filesystems.posix.content import size_of
+from simulator.filesystems.posix.descriptors import Description
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
-from simulator.filesystems.views.appending import write_at
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.layers import Layer
-from simulator.filesystems.views.server import Server
+from simulator.filesystems.posix.tree import Tree, save_description
+from simulator.filesystems.views.layers import Decisions, Journal, Layer, Server
 from simulator.operations import Mode, Open, Operation, Write, data
+
+
+def write_at(tree: Tree, description: Description, end: int, write: Callable[[], Any]) -> Any:
+    """Let ``write`` carry a write out at this place instead of the end; further ones go to the end again."""
+    save_description(tree, description)
+    description.position, description.append = end, False
+    try:
+        return write()
+    finally:
+        description.append = True
 
 
 class LocalAppends:

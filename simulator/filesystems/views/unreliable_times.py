@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 
 from simulator.filesystems.interface import Attributes
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.layers import Layer
+from simulator.filesystems.views.layers import Decisions, Layer
 from simulator.operations import Operation, Stat
 
 _OLDEST = 1

@@ -17,11 +17,8 @@ import msgspec
 
 from simulator.filesystems.interface import Attributes
 from simulator.filesystems.posix.errors import failure
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.layers import Layer
+from simulator.filesystems.views.layers import Decisions, Journal, Layer, Server
 from simulator.filesystems.views.parameters import Variations
-from simulator.filesystems.views.server import Server
 from simulator.operations import CHANGING, Lock, Operation, Readdir, Rename, Stat
 
 _ALL_ORDERS: Final = 3

@@ -29,8 +29,7 @@ from simulator.reports.comparison.wording import (
 )
 from simulator.reports.comparison.writes import node_writes
 from simulator.reports.html.failure import failure_section
-from simulator.reports.html.markup import Content, Markup, element
-from simulator.reports.html.page import page
+from simulator.reports.html.page import Content, Markup, element, page
 from simulator.trace import software_versions
 
 _STYLES = Path(__file__).with_name("comparison.css")

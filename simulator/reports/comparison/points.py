@@ -13,7 +13,7 @@ import msgspec
 
 from simulator.campaigns.comparison.outcome import Compared
 from simulator.reports.comparison.quantities import duration
-from simulator.reports.html.markup import Content, Markup, element
+from simulator.reports.html.page import Content, Markup, element
 
 _LINE = 18
 """Pixels from one line of a label to the next."""

@@ -11,7 +11,7 @@ from simulator.campaigns.scale.scale_result import SaveTime, ScaleResult
 from simulator.clock import SECOND
 from simulator.costs.usage import Flow
 from simulator.reports.comparison.quantities import duration, rate
-from simulator.reports.html.markup import Markup, element
+from simulator.reports.html.page import Markup, element
 
 _BINS = 160
 _ROUNDS = 40

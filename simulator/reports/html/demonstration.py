@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from simulator.campaigns.demonstrating.demonstration import Demonstration, searches
-from simulator.campaigns.demonstrating.incident import Outcome
-from simulator.campaigns.demonstrating.survey import Surveyed, Tried
+from simulator.campaigns.demonstrating.demonstration import Demonstration, Outcome, Surveyed, Tried, searches
 from simulator.campaigns.scale.at_scale import COSTS
 from simulator.campaigns.scale.scale_result import ScaleResult
 from simulator.reports.account import Account, accounts, gigabytes
 from simulator.reports.demonstration import on_disk, what_happened
 from simulator.reports.html.failure import failure_section
-from simulator.reports.html.markup import Content, Markup, element
-from simulator.reports.html.page import page
+from simulator.reports.html.page import Content, Markup, element, page
 from simulator.reports.setting import setting, subject
 from simulator.trace import software_versions
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from simulator.narration import source_line
 from simulator.reports.html.lanes import MOST_ROWS, lanes
-from simulator.reports.html.markup import Content, Markup, element
-from simulator.reports.html.page import page
+from simulator.reports.html.page import Content, Markup, element, page
 from simulator.reports.printed import printed_by
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.setting import setting, subject

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from simulator.narration import Phrase, source_line
 from simulator.reports.folding import fold_without_lane, folded
-from simulator.reports.html.markup import Content, Markup, element
+from simulator.reports.html.page import Content, Markup, element
 from simulator.reports.joining import joined
 from simulator.reports.lanes import ranks_said, shown_ranks
 from simulator.reports.reason import Reason

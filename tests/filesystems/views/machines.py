@@ -8,12 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from simulator.filesystems.posix import PosixModel
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.layers import LayeredFilesystem
+from simulator.filesystems.views.layers import Decisions, Journal, LayeredFilesystem
 from simulator.filesystems.views.nfs.clients import Clients
+from simulator.filesystems.views.nfs.knowledge import Mount
 from simulator.filesystems.views.nfs.layer import Nfs
-from simulator.filesystems.views.nfs.mount import Mount
 from simulator.operations import Close, Mkdir, Open, Operation, Read, Readdir, Stat, Write
 
 SECOND = 10**9

@@ -10,7 +10,7 @@ import msgspec
 
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import Inode
-from simulator.filesystems.views.attributes import path_of
+from simulator.filesystems.views.layers import path_of
 from simulator.filesystems.views.nfs.clients import READ, WRITE, Act, Clients, belief_of, opens_of
 from simulator.filesystems.views.nfs.knowledge import Client
 from simulator.operations import Operation, Rename, Unlink

@@ -6,12 +6,8 @@ from typing import Final, TypeAlias
 
 from simulator.filesystems.posix.content import Content
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
-from simulator.filesystems.views.attributes import attributes_of, listing_of
-from simulator.filesystems.views.decisions import Decisions
-from simulator.filesystems.views.journal import Journal
-from simulator.filesystems.views.nfs.knowledge import CURRENT, UNKNOWN, Client, Known, Old, is_gone
-from simulator.filesystems.views.nfs.mount import Mount
-from simulator.filesystems.views.server import Server
+from simulator.filesystems.views.layers import Decisions, Journal, Server, attributes_of, listing_of
+from simulator.filesystems.views.nfs.knowledge import CURRENT, UNKNOWN, Client, Known, Mount, Old, is_gone
 from simulator.operations import Mode, Operation, Thing
 
 READ: Final = Mode.READ

@@ -15,7 +15,8 @@ from typing import Any
 from simulator.filesystems.posix.content import size_of
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
-from simulator.filesystems.views.appending import write_at
+from simulator.filesystems.views.flocks import lock_on_node
+from simulator.filesystems.views.local_appends import write_at
 from simulator.filesystems.views.nfs.changing import (
     at_inode,
     at_name,
@@ -38,7 +39,6 @@ from simulator.filesystems.views.nfs.clients import (
 from simulator.filesystems.views.nfs.flushing import described, flush, flushed, require_served, unseen
 from simulator.filesystems.views.nfs.knowledge import Client, Old
 from simulator.filesystems.views.nfs.walking import Last, resolve
-from simulator.filesystems.views.node_locks import lock_on_node
 from simulator.operations import Close, Fsync, Lock, Open, Read, Truncate, Write
 
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES
+from simulator.filesystems.views.flocks import would_wait_on_node
 from simulator.filesystems.views.nfs import attributes, files, names
 from simulator.filesystems.views.nfs.changing import remove_silly
 from simulator.filesystems.views.nfs.clients import Act, Clients
 from simulator.filesystems.views.nfs.flushing import flushed
 from simulator.filesystems.views.nfs.knowledge import Client
-from simulator.filesystems.views.node_locks import would_wait_on_node
 from simulator.operations import (
     AccessCheck,
     Chmod,
