@@ -29,7 +29,7 @@ class Birth(msgspec.Struct, frozen=True, gc=False):
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """A name in a directory led to the inode ``before`` and leads to the inode ``after``; None is nowhere.
 
-    ``is_directory`` and ``replaced_file`` say what the name leads to now, and whether it led to a file before.
+    ``is_directory`` and ``is_link`` say what the name leads to now, ``replaced_file`` whether it led to a file before.
     """
 
     directory: int
@@ -38,6 +38,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     after: int | None
     is_directory: bool = False
     replaced_file: bool = False
+    is_link: bool = False
 
 
 class NameChange(msgspec.Struct, frozen=True, gc=False):

@@ -94,6 +94,7 @@ def _entry(name: str, directory: Inode, before: Inode | None) -> Entry:
         None if after is None else after.number,
         after is not None and after.entries is not NO_ENTRIES,
         before is not None and before.entries is NO_ENTRIES,
+        after is not None and after.text is not None,
     )
 
 
@@ -104,7 +105,9 @@ def _torn(entries: Sequence[Entry]) -> Iterator[NameChange]:
     """
     gone = [entry for entry in entries if entry.after is None]
     come = [entry for entry in entries if entry.after is not None]
-    replaced = [msgspec.structs.replace(e, after=None, is_directory=False) for e in come if e.before is not None]
+    replaced = [
+        msgspec.structs.replace(e, after=None, is_directory=False, is_link=False) for e in come if e.before is not None
+    ]
     for entry in (*replaced, *gone):
         yield NameChange((entry,))
     for entry in come:

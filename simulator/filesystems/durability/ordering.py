@@ -164,18 +164,29 @@ class Ordering:
         return len(directories) > 1
 
     def _was_synced(self, index: int, what: NameChange) -> bool:
-        """Whether the file that gets a name was changed and synced before, and no commit had to come since."""
+        """Whether the file that gets a name was changed and synced before, and no commit had to come since.
+
+        A symbolic link cannot be synced: the directory that holds it is instead, and takes it along.
+        """
         history, inode = self._history, what.entries[0].after
         assert inode is not None
         changes = history.names_of(inode) | history.content_of(inode) | history.attributes_of(inode)
         earliest = self.records[index].time - self._promises.commit_seconds * 1e9
+        taken_along = {inode, *self._directories_of(inode, index)} if what.entries[0].is_link else {inode}
         for sync in history.syncs:
             known, time = self.records[sync].what, self.records[sync].time
             assert isinstance(known, Sync)
-            in_time = known.inode == inode and time > earliest and history.comes_first(sync, index)
+            in_time = known.inode in taken_along and time > earliest and history.comes_first(sync, index)
             if in_time and history.before(changes, sync):
                 return True
         return False
+
+    def _directories_of(self, inode: int, index: int) -> set[int]:
+        """Where the file had its names before this."""
+        history = self._history
+        changes = (self.records[other].what for other in members(history.before(history.names_of(inode), index)))
+        names = (change.entries for change in changes if isinstance(change, NameChange))
+        return {entry.directory for entries in names for entry in entries if entry.after == inode}
 
     def _inode_that_replaces(self, index: int, what: NameChange) -> int | None:
         """The file that takes the place of another one by this rename, or by this last part of a rename."""

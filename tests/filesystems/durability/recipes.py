@@ -47,6 +47,12 @@ def old_checkpoint(root: Path) -> None:
     write(root / "ckpt-1" / "b", OLD)
 
 
+def old_link(root: Path) -> None:
+    os.mkdir(root / "old")
+    write(root / "old" / "a", OLD)
+    os.symlink("old", root / "latest")
+
+
 def two_directories(root: Path) -> None:
     os.mkdir(root / "d1")
     os.mkdir(root / "d2")
@@ -177,6 +183,17 @@ def save_safely(root: Path) -> None:
     shutil.rmtree(root / "removing")
 
 
+def switch_the_link(root: Path) -> None:
+    """A link that leads to the old one, replaced by one that leads to the new one."""
+    os.mkdir(root / "new")
+    write(root / "new" / "a", NEW, sync=True)
+    sync(root / "new")
+    os.symlink("new", root / "latest.tmp")
+    sync(root)
+    os.rename(root / "latest.tmp", root / "latest")
+    sync(root)
+
+
 def mark_safely(root: Path) -> None:
     os.mkdir(root / "ckpt-2")
     sync(root)
@@ -259,6 +276,10 @@ def marked_is_whole(tree: Tree) -> bool:
     return "ckpt-2/DONE" not in tree or newest_is_whole(tree)
 
 
+def latest_leads_somewhere(tree: Tree) -> bool:
+    return "latest" in tree and "old/a" in tree
+
+
 def file_is_whole(tree: Tree) -> bool:
     return tree.get("f") in (OLD, NEW)
 
@@ -274,6 +295,7 @@ Good = Callable[[Tree], bool]
 SAFE: list[tuple[Program, Program, Good]] = [
     (old_checkpoint, save_safely, newest_is_whole),
     (nothing, mark_safely, marked_is_whole),
+    (old_link, switch_the_link, latest_leads_somewhere),
     (old_file, sync_replace_and_sync_directory, file_is_whole),
 ]
 
