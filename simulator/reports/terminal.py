@@ -157,7 +157,7 @@ def print_lanes(console: Console, trace: Trace, reason: Reason | None = None, *,
     lanes = Lanes(ranks, glyphs)
     digits = max(4, len(str(max((row.step for row in rows if isinstance(row, Operation | Meeting)), default=0))))
     margin = digits + 4
-    console.print(_header(trace, ranks, margin), style="bright_black", overflow="ellipsis", no_wrap=True)
+    console.print(Text(_cut(_header(trace, ranks, margin), console.width, glyphs)), style="bright_black", no_wrap=True)
     for row in rows:
         graph = Text.assemble(*((text, _STYLES[style]) for text, style in lanes.row(row)))
         line = _described(row, console.width - margin - lanes.width - 2, glyphs)
@@ -171,12 +171,12 @@ def print_lanes(console: Console, trace: Trace, reason: Reason | None = None, *,
             console.print(Text("  " + _cut(_spelled(text, glyphs), console.width - 2, glyphs)), no_wrap=True)
 
 
-def _header(trace: Trace, ranks: Sequence[int], margin: int) -> Text:
+def _header(trace: Trace, ranks: Sequence[int], margin: int) -> str:
     nodes: dict[int, list[int]] = {}
     for rank in ranks:
         nodes.setdefault(node_of(trace, rank), []).append(rank)
     said = "; ".join(f"node {node}: {ranks_said(group, '-')}" for node, group in nodes.items())
-    return Text("step".rjust(margin - 2) + "  " + said)
+    return "step".rjust(margin - 2) + "  " + said
 
 
 def _gutter(row: Row, digits: int) -> Text:

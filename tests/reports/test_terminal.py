@@ -42,6 +42,15 @@ def test_no_line_is_wider_than_the_terminal(trace: Trace, width: int, encoding: 
     assert max(map(len, lines)) <= width
 
 
+def test_the_nodes_above_the_lanes_are_cut_in_any_encoding() -> None:
+    trace = second_rename_fails(1)
+    trace.scenario["cluster"] = {"nodes": 8, "ranks_per_node": 1}
+    events = [msgspec.structs.replace(trace.attempts[0].events[0], rank=rank, task=rank) for rank in range(8)]
+    wide = msgspec.structs.replace(trace, attempts=[msgspec.structs.replace(trace.attempts[0], events=events)])
+    header = next(line for line in printed(wide, 70, "ascii").splitlines() if "node 0:" in line)
+    assert header.endswith(ASCII.ellipsis)
+
+
 @given(traces(), st.sampled_from((UNICODE, ASCII)))
 def test_lanes_are_equally_wide_in_every_row(trace: Trace, glyphs: object) -> None:
     lanes = Lanes(range(18), glyphs)  # type: ignore[arg-type]
