@@ -1,9 +1,15 @@
-"""Whether a thread waits for something with a time limit, after which it goes on by itself. proc(5), syscall(2)."""
+"""How long a thread waits at most, after which it goes on by itself. proc(5), syscall(2), clock_nanosleep(2)."""
 
 from __future__ import annotations
 
 import platform
+import struct
+import time
 from typing import Final
+
+from simulator.interposition import arguments
+from simulator.interposition.listener import Held
+from simulator.interposition.system_calls import Signature
 
 _MILLISECONDS: Final = {
     "x86_64": {7: 2, 232: 3, 281: 3},
@@ -34,3 +40,40 @@ def waits_for_a_time(thread: int) -> bool:
         return arguments[place] & 0xFFFFFFFF < 1 << 31
     place = _POINTERS.get(machine, {}).get(number)
     return place is not None and arguments[place] != 0
+
+
+_SECOND: Final = 1_000_000_000
+_UNTIL: Final = 1
+"""TIMER_ABSTIME: the time that is given is that of the end, and not how long until then."""
+_CLOCKS: Final = frozenset({time.CLOCK_REALTIME, time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME, time.CLOCK_TAI})
+_LONGEST: Final = 1 << 62
+_ROUND: Final = (1, 2, 5)
+
+
+def duration_of(held: Held, signature: Signature) -> int:
+    """How long a held nanosleep or clock_nanosleep is to last, in nanoseconds; 0 where the call will fail.
+
+    Until a time: how long that still is depends on when this is asked, so it is a round number, the one that somebody
+    will have asked for a little earlier.
+    """
+    plain = signature.name == "nanosleep"
+    given = arguments.bytes_at(held.thread, held.arguments[0 if plain else 2], 16)
+    if given is None:
+        return 0
+    seconds, nanoseconds = struct.unpack("=qq", given)
+    asked: int = seconds * _SECOND + nanoseconds
+    if plain or not held.arguments[1] & _UNTIL:
+        return max(0, min(asked, _LONGEST))
+    clock = held.arguments[0]
+    return 0 if clock not in _CLOCKS else rounded(min(asked - time.clock_gettime_ns(clock), _LONGEST))
+
+
+def rounded(left: int) -> int:
+    """The 1, 2 or 5 times a power of ten, 5 ms at least, of which so much is left: up to 1.4 times, down to 0.7."""
+    unit = _SECOND // 1000
+    while True:
+        for digit in _ROUND:
+            found = digit * unit
+            if found >= 5 * _SECOND // 1000 and left * 10 <= found * 14:
+                return found
+        unit *= 10

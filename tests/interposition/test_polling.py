@@ -8,7 +8,7 @@ import pytest
 
 from simulator.campaigns.command.search import search
 from simulator.engines.canonical import event_of
-from simulator.operations import Sleep
+from simulator.operations import Sleep, paths_of
 from simulator.run import Run
 from simulator.scenario import Budgets
 from simulator.schedulers.replay import TapeReplay
@@ -73,6 +73,30 @@ BESIDE_POLLERS = """
 """
 """As gloo's threads do: with four ranks, one of them wakes up every quarter of a millisecond."""
 
+BACKING_OFF = """
+    import ctypes, threading
+    library = ctypes.CDLL(None)
+    def nanosleep(microseconds):
+        library.nanosleep((ctypes.c_long * 2)(0, microseconds * 1000), None)
+    def clock_nanosleep(microseconds):
+        library.clock_nanosleep(time.CLOCK_MONOTONIC, 0, (ctypes.c_long * 2)(0, microseconds * 1000), None)
+    def futex(microseconds):
+        threading.Event().wait(microseconds / 1e6)
+    os.listdir(root)
+    released, taken = threading.Event(), threading.Event()
+    def contend():
+        while not released.is_set():
+            SLEEP(10)
+        taken.set()
+    threading.Thread(target=contend).start()
+    for _ in range(3):
+        SLEEP(1000)
+    released.set()
+    taken.wait()
+    os.mkdir(os.path.join(root, str(rank)))
+"""
+"""As threads of XLA do when one waits for another's lock: the one sleeps for 10 microseconds, the other for 1,000."""
+
 
 def digest(run: Run) -> str:
     assert run.violation is None
@@ -124,3 +148,32 @@ def test_a_thread_that_is_asleep_is_waited_for_before_a_job_is_said_to_hang(
 def test_threads_that_only_wake_up_again_and_again_do_not_keep_the_others_waiting(tmp_path: Path) -> None:
     with experiment(tmp_path, BESIDE_POLLERS, nodes=4, silence=30) as under_test:
         assert len({digest(under_test.run(TapeReplay(Tape()))) for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize("sleep", ["nanosleep", "clock_nanosleep", "futex"])
+def test_of_two_threads_that_sleep_and_look_again_each_has_its_turn(tmp_path: Path, sleep: str) -> None:
+    with experiment(tmp_path, BACKING_OFF.replace("SLEEP", sleep), silence=10) as under_test:
+        runs = [under_test.run(TapeReplay(Tape())) for _ in range(2)]
+    assert len({digest(run) for run in runs}) == 1
+    made = [(step.rank, paths_of(step.operation)) for step in runs[0].attempts[0].steps]
+    assert made.index((0, ("0",))) < made.index((1, ("",))), "who backs off from a lock comes to its next call"
+
+
+def test_sleeps_end_in_the_order_of_their_deadlines(tmp_path: Path) -> None:
+    body = """
+    import threading
+    def sleep(name, seconds):
+        time.sleep(seconds)
+        os.mkdir(os.path.join(root, name))
+    if rank == 0:
+        threads = [threading.Thread(target=sleep, args=(str(s), s)) for s in (3000, 10, 300, 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    """
+    with experiment(tmp_path, body, arm="start", silence=30) as under_test:
+        run = under_test.run(TapeReplay(Tape()))
+    assert digest(run)
+    names = [path for step in run.attempts[0].steps for path in paths_of(step.operation)]
+    assert names == ["1", "10", "300", "3000"]

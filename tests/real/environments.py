@@ -14,13 +14,18 @@ _TORCH = "torch==2.13.0"
 
 
 def python_with(name: str, *requirements: str) -> str:
+    """The interpreter of an environment that holds torch and these; see ``environment_with``."""
+    return environment_with(name, _TORCH, *requirements)
+
+
+def environment_with(name: str, *requirements: str) -> str:
     """The interpreter of an environment that holds these; skips the test, with the reason, where pip gets none."""
     place = _PLACE / name
     done = place / "installed"
     if not done.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
         called = subprocess.run(
-            [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", _TORCH, *requirements],
+            [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", *requirements],
             capture_output=True,
             text=True,
             check=False,

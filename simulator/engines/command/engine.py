@@ -37,6 +37,7 @@ from simulator.interposition.carrying import Outcome, carry_out
 from simulator.interposition.naming import Names
 from simulator.interposition.system_calls import SIGNALS, SLEEPS, signatures
 from simulator.interposition.threads import process_of
+from simulator.interposition.time_limits import duration_of
 from simulator.interposition.watching import Watch
 from simulator.operations import Close, Open, Operation, Readdir
 from simulator.trace import Meeting
@@ -158,7 +159,7 @@ class CommandEngine:
         self._note(task, rank, thread, operation, outcome, site)
         if isinstance(operation, Close):
             rank.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
-        self._settling.settle(thread)
+        self._settling.settle(thread, operation)
 
     def kill(self, rank: int) -> None:
         """See ``Engine.kill``."""
@@ -301,10 +302,7 @@ class CommandEngine:
             # A signal made the call fail that was held, and it is made again: kernels before 5.19.
             self._forget(rank.number + self.world_size * rank.task_of(held.thread))
         if signature.name in SLEEPS:
-            if rank.is_awaited(held.thread):
-                rank.dozing[held.thread] = held
-            else:
-                rank.listener.let_go(held)
+            self._settling.sleepers.doze(rank, held, duration_of(held, signature))
             return
         if signature.name == "io_uring_setup":
             # No filter sees what a ring does. Libraries that try one, such as libuv, do without.

@@ -34,6 +34,18 @@ class Waiting(msgspec.Struct, frozen=True):
     watched: Watched
 
 
+class Dozing(msgspec.Struct, frozen=True):
+    """A sleep that is held. Times are in ns: ``deadline`` on the clock of the run, ``ends`` on the monotonic one.
+
+    ``brief``: it is as short as those of threads that back off from a lock.
+    """
+
+    held: Held
+    deadline: int
+    ends: int
+    brief: bool
+
+
 class RankProcess:
     """The process that was started for a rank, with all that it has started itself."""
 
@@ -50,8 +62,8 @@ class RankProcess:
         self.ended = False
         self.waiting: dict[int, Waiting] = {}
         """By thread."""
-        self.dozing: dict[int, Held] = {}
-        """The sleeps that are about to begin, of its main thread and of those that are tasks, by thread."""
+        self.dozing: dict[int, Dozing] = {}
+        """The sleeps that are held, by thread."""
         self.tasks: dict[int, int] = {}
         """The number among this rank's tasks, by thread: 0 is the main one."""
         self._numbers: dict[tuple[int, int], int] = {}

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from simulator.engines.command.rank import RankProcess
+from simulator.engines.command.sleeping import Sleepers, Turn
 from simulator.engines.command.stillness import Stillness
 from simulator.engines.watchdog import Stuck
 from simulator.interposition.threads import Thread
 from simulator.narration import ranks_in_words
+from simulator.operations import Operation
 
 _FIRST_LOOK: Final = 0.00005
 _LONGEST_LOOK: Final = 0.005
 """Seconds between two looks at what moves: doubled each time, up to the second."""
+_RESTLESS: Final = 0.05
+_RESTLESS_FOR_LONG: Final = 5.0
+"""Seconds of unrest after which sleeps end when they would end by themselves: those of threads that nothing is known
+of, and those of tasks."""
 _GRACE: Final = 2.0
 """Seconds in which a job that can do nothing more may still go on by itself, before it is said to hang."""
 
@@ -53,36 +58,41 @@ class Settling:
         self._engine = engine
         self._ranks = ranks
         self._seconds = seconds
+        self.sleepers = Sleepers(ranks)
         self.guesses = 0
 
-    def settle(self, granted: int | None = None) -> None:
+    def settle(self, granted: int | None = None, operation: Operation | None = None) -> None:
         """Let everybody run until nothing moves. Raises Stuck where somebody runs on for too long.
 
         Where a rank is lost, others may look for it in vain: then it returns. ``granted``: the thread that has just
-        made its step.
+        made its step, which was that operation.
         """
         engine = self._engine
-        deadline = time.monotonic() + self._seconds
+        quiet_at = time.monotonic()
+        deadline = quiet_at + self._seconds
         pause = _FIRST_LOOK
         stillness = Stillness()
-        woken = Counter(() if granted is None else (granted,))
+        self.sleepers.step(granted, operation)
         while True:
             heard = engine.hear(0.0)
-            moving, asleep, quiet = False, {}, True
+            moving, asleep, quiet = [], {}, True
             for rank in self._running():
                 moves, asleep[rank.number] = rank.moves()
-                moving = moving or moves
+                if moves:
+                    moving.append(rank)
                 quiet = quiet and rank.is_quiet_since(asleep[rank.number])
             still = stillness.look(asleep, self._awaited())
             if not moving and not engine.hear(0.0) and not heard and (quiet or still):
                 for rank in self._running():
                     rank.note_quiet(asleep[rank.number])
                 engine.admit()
-                if not self._wake(woken):
+                if not self._wake():
                     if engine.ready or not asleep or not self._goes_on_by_itself():
                         return
                     self.guesses += 1
-                pause = _FIRST_LOOK
+                pause, quiet_at = _FIRST_LOOK, time.monotonic()
+            elif time.monotonic() > quiet_at + _RESTLESS:
+                self._wake_the_overdue(moving, tasks=time.monotonic() > quiet_at + _RESTLESS_FOR_LONG)
             engine.check_time()
             if time.monotonic() > deadline:
                 if engine.lost:
@@ -94,27 +104,20 @@ class Settling:
             engine.hear(pause)
             pause = min(2 * pause, _LONGEST_LOOK)
 
-    def _wake(self, woken: Counter[int]) -> bool:
-        """End one sleep, if there is one: that of the thread that was ``woken`` least often, the lowest rank's first.
-
-        Sleeping is no step: who looks again and again for what the others do looks once after each of their steps, and
-        where nobody can be granted anything, on and on.
-        """
-        dozing = [(rank, thread) for rank in self._ranks for thread in sorted(rank.dozing, key=rank.task_number)]
-        if not dozing:
+    def _wake(self) -> bool:
+        """End the sleep that is to end next, if there is one."""
+        turn = self.sleepers.next(others=bool(self._engine.ready))
+        if turn is None:
             return False
-        rank, thread = min(dozing, key=lambda each: woken[each[1]])
-        if woken[thread] and self._engine.ready:
-            return False
-        assert rank.listener is not None
-        held = rank.dozing.pop(thread)
-        if woken[thread] and thread not in rank.tasks:
-            # Who has made no call yet may wait for what takes its time, such as a server's start.
-            rank.listener.let_go(held)
-        else:
-            rank.listener.answer(held)
-        woken[thread] += 1
+        _end(turn)
         return True
+
+    def _wake_the_overdue(self, moving: Iterable[RankProcess], *, tasks: bool) -> None:
+        """End the sleeps in ranks that move for long, once they would have ended: such as a lock's that spins."""
+        for rank in moving:
+            for turn in self.sleepers.overdue(rank, tasks=tasks):
+                _end(turn)
+                self.guesses += tasks and rank.is_awaited(turn.thread)
 
     def _goes_on_by_itself(self) -> bool:
         """Whether something still happens although nobody waits to be granted anything.
@@ -157,3 +160,13 @@ class Settling:
     def _who_moves(self) -> str:
         moving = [rank.number for rank in self._running() if not rank.waiting]
         return ranks_in_words(moving) if moving else "no rank"
+
+
+def _end(turn: Turn) -> None:
+    listener = turn.rank.listener
+    assert listener is not None
+    del turn.rank.dozing[turn.thread]
+    if turn.really:
+        listener.let_go(turn.dozing.held)
+    else:
+        listener.answer(turn.dozing.held)
