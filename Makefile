@@ -15,6 +15,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	{ echo "$$python"; break; }; done)
 # Test processes.
 JOBS ?= 2
+# Of test-mutants.
+MUTANTS ?= 100000
+SEED ?= 0
 
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 # Where PyTorch publishes its builds without CUDA, asked only if the registry in use has none.
@@ -24,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Packages from elsewhere must not stand in for those of this checkout.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup lint format test test-slow test-real determinism bench demo docs clean
+.PHONY: help setup lint format test test-slow test-real test-mutants determinism bench demo docs clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -62,6 +65,9 @@ test-slow: setup ## the tests that take minutes
 
 test-real: setup ## the tests that drive released training libraries
 	$(PATIENT_PYTEST) -m real
+
+test-mutants: setup ## MUTANTS=100000 mutated traces and scenarios: no internal error, no hang, no code run
+	nice -n 10 $(BIN)/python -m tests.mutants --number $(MUTANTS) --seed $(SEED)
 
 determinism: setup ## the same scenario and seed, a thousand times over
 	$(PATIENT_PYTEST) -n $(JOBS) --dist worksteal -m slow -k determinism

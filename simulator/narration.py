@@ -116,7 +116,7 @@ class Narrator:
 
     # -- one method a call; arguments are the fields of the operation ----------------------------------------------
 
-    def _open(self, event: Event, path: str, flags: int, mode: int, at: Any = None) -> Phrase:
+    def _open(self, event: Event, path: str, flags: int, mode: int = 0o777, at: Any = None) -> Phrase:
         target = self._target(event, path, at)
         if isinstance(event.result, str):
             self._paths[event.rank, event.result] = target
@@ -147,13 +147,14 @@ class Narrator:
         return Phrase("access", (self._target(event, path, at),), outcome="yes" if event.result else "no")
 
     def _readdir(self, event: Event, target: Any) -> Phrase:
-        listed = [_printable(str(entry[0])) for entry in event.result] if isinstance(event.result, Sequence) else []
+        entries = event.result if isinstance(event.result, list | tuple) else ()
+        listed = [_printable(str(entry[0])) for entry in entries if isinstance(entry, list | tuple) and entry]
         return Phrase("readdir", (self._target(event, target),), outcome=_some(listed) if listed else "empty")
 
-    def _mkdir(self, event: Event, path: str, mode: int, at: Any = None) -> Phrase:
+    def _mkdir(self, event: Event, path: str, mode: int = 0o777, at: Any = None) -> Phrase:
         return Phrase("mkdir", (self._target(event, path, at),))
 
-    def _mkfifo(self, event: Event, path: str, mode: int, at: Any = None) -> Phrase:
+    def _mkfifo(self, event: Event, path: str, mode: int = 0o666, at: Any = None) -> Phrase:
         return Phrase("mkfifo", (self._target(event, path, at),))
 
     def _rmdir(self, event: Event, path: str, at: Any = None) -> Phrase:

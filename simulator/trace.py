@@ -17,6 +17,8 @@ from typing import Any
 import msgspec
 
 from simulator.errors import UsageError
+from simulator.operations import check_summary
+from simulator.scenario import from_table
 from simulator.tape import Tape
 from simulator.writing import write_whole
 
@@ -199,11 +201,72 @@ def load(path: Path) -> Trace:
         trace = msgspec.convert(table, Trace, str_keys=True)
     except msgspec.ValidationError as error:
         raise UsageError(f"{path}: not a valid trace: {error}") from error
-    found = digest_of(attempt.events for attempt in trace.attempts)
+    except RecursionError as error:
+        raise UsageError(f"{path}: not a ckptrace trace: it is nested too deeply") from error
+    scenario = from_table(trace.scenario, str(path))
+    try:
+        _check(trace, scenario.cluster.world_size)
+        found = digest_of(attempt.events for attempt in trace.attempts)
+    except ValueError as error:
+        raise UsageError(f"{path}: not a valid trace: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: not a valid trace: it is nested too deeply") from error
     if found != trace.digest:
         raise UsageError(f"{path}: damaged: its operations have digest {found}, it says {trace.digest}")
     trace.found_in(path.resolve().parent)
     return trace
+
+
+def _check(trace: Trace, world_size: int) -> None:
+    """Raise ValueError, naming the place, for what no run can have recorded: readers may rely on the rest."""
+    for number, attempt in enumerate(trace.attempts):
+        where = f"attempt {number}"
+        for position, event in enumerate(attempt.events):
+            try:
+                check_summary(event.kind, event.arguments)
+            except ValueError as error:
+                raise ValueError(f"{where}, step {position}: {error}") from error
+            if not 0 <= event.rank < world_size or not 0 <= event.task < _MOST or not 0 <= event.n < _MOST:
+                raise ValueError(f"{where}, step {position}: rank {event.rank}, task {event.task}, operation {event.n}")
+        for position, text in attempt.faults:
+            if not 0 <= position <= len(attempt.events):
+                raise ValueError(f"{where}: {text!r} at step {position} of {len(attempt.events)}")
+        met = [rank for meeting in attempt.meetings for rank in (meeting.rank, *meeting.group)]
+        for rank in (*attempt.endings, *attempt.sites, *attempt.output, *met):
+            if not 0 <= rank < world_size:
+                raise ValueError(f"{where}: there is no rank {rank}")
+        for meeting in attempt.meetings:
+            if not -_MOST < meeting.task < _MOST or not 0 <= meeting.n <= len(attempt.events):
+                raise ValueError(f"{where}: a collective of task {meeting.task} after {meeting.n} operations")
+    if trace.verdict is not None and trace.verdict.rank is not None and not 0 <= trace.verdict.rank < world_size:
+        raise ValueError(f"verdict: there is no rank {trace.verdict.rank}")
+    for address in trace.tape:
+        if not all(-_MOST < each < _MOST for each in address if isinstance(each, int)) or address[-1] < 0:
+            raise ValueError(f"tape: {list(address)} is no choice")
+    explanation = msgspec.convert(trace.explanation, _Explanation | None)
+    for place in () if explanation is None else (explanation.first, explanation.second):
+        if place is not None and not (
+            0 <= place.attempt < len(trace.attempts) and 0 <= place.position < len(trace.attempts[place.attempt].events)
+        ):
+            raise ValueError(f"explanation: there is no step {place.position} in attempt {place.attempt}")
+
+
+_MOST = 2**31
+"""Tasks and their operations are counted in less."""
+
+
+class _Place(msgspec.Struct, frozen=True):
+    position: int
+    attempt: int = 0
+
+
+class _Explanation(msgspec.Struct, frozen=True):
+    """What all reports rely on in an explanation; there is more in it."""
+
+    first: _Place | None = None
+    second: _Place | None = None
+    flipped: str = ""
+    text: str = ""
 
 
 def escaped(value: Any) -> Any:

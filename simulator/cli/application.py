@@ -25,6 +25,7 @@ from simulator.cli.show import show
 from simulator.cli.standard_output import prepare, refusal
 from simulator.cli.strategies import strategies
 from simulator.errors import CkptraceError
+from simulator.writing import visible
 
 CANNOT_DO = 3
 USAGE = 2
@@ -86,7 +87,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _said(message: str, code: int) -> int:
-    print(f"ckptrace: {' '.join(message.split())}", file=sys.stderr)
+    print(visible(f"ckptrace: {' '.join(message.split())}"), file=sys.stderr)
     return code
 
 

@@ -50,7 +50,7 @@ def certify(
     """
     from simulator.campaigns.searching.certifying import certify as search
     from simulator.cli.conclusion import conclude
-    from simulator.cli.output import check_directory, check_file
+    from simulator.cli.output import check_directory, check_file, say
     from simulator.cli.progress import searching
     from simulator.cli.scenarios import scenario_of
 
@@ -71,5 +71,5 @@ def certify(
         )
     code = conclude(result, out, json, confirm=confirm)
     if result.verdict == "incomplete" and checkpoint is not None and checkpoint.exists():
-        print(f"ckptrace: {checkpoint} keeps how far it came: the same command goes on from there", file=sys.stderr)
+        say(f"{checkpoint} keeps how far it came: the same command goes on from there")
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from simulator.cli.options import ScenarioOptions
 from simulator.cli.scenarios import beside, with_options
 from simulator.errors import UsageError
 from simulator.experiment import Experiment
-from simulator.scenario import from_table, load
+from simulator.scenario import from_table, read_table
 
 PROJECT = Path("pyproject.toml")
 _REGRESSIONS = "regressions"
@@ -36,14 +35,11 @@ class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"
 
 def project() -> Project:
     """What the ``pyproject.toml`` of the current directory says, if there is one. Raises UsageError, naming the key."""
-    try:
-        table = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not PROJECT.exists():
         return Project()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{PROJECT}: {error}") from error
+    tools = read_table(PROJECT).get("tool", {})
     try:
-        return msgspec.convert(table.get("tool", {}).get("ckptrace", {}), Project)
+        return msgspec.convert(tools.get("ckptrace", {}) if isinstance(tools, dict) else {}, Project)
     except msgspec.ValidationError as error:
         keys = ", ".join(field.encode_name for field in msgspec.structs.fields(Project))
         raise UsageError(f"{PROJECT}: [tool.ckptrace]: {error}; its keys are {keys}") from error
@@ -92,11 +88,7 @@ def _case(file: Path) -> Case:
         recorded = traces.load(file)
         from_table(recorded.scenario, str(file))
         return Case(file, recorded)
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        load(file)  # Says what is wrong.
-        raise
+    table = read_table(file)
     known_bug = isinstance(table.get("scenario"), dict)
     scenario = from_table(table["scenario"] if known_bug else table, str(file))
     expected = _expectation(file, table.get("expect")) if known_bug else None

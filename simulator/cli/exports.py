@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from simulator.campaigns.command.fallback import holds_calls
 from simulator.campaigns.replay.reenacting import Reenacted, reenact
 from simulator.campaigns.trust import NO_TRUST, Trust
+from simulator.cli.output import say
 from simulator.errors import CkptraceError, UsageError
 from simulator.reports.perfetto import perfetto as as_perfetto
 from simulator.reports.shiviz import shiviz as as_shiviz
@@ -38,7 +38,7 @@ def export(
             raise
         if shiviz is not None:
             raise UsageError("--shiviz: what conflicts is found by running the recording again: --rerun") from None
-        print(f"ckptrace: without arrows for conflicts, and without times: {error}", file=sys.stderr)
+        say(f"without arrows for conflicts, and without times: {error}")
     written = []
     if perfetto is not None:
         write_whole(perfetto, msgspec.json.encode(as_perfetto(trace, attempts)))

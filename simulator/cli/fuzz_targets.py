@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from simulator.cli.options import ScenarioOptions
 from simulator.cli.scenarios import beside, with_options
 from simulator.errors import UsageError
 from simulator.reports.setting import subject
-from simulator.scenario import Scenario, from_table, load
+from simulator.scenario import Scenario, from_table, read_table
 
 
 def targets_of(paths: Sequence[Path], options: ScenarioOptions) -> list[Target]:
@@ -49,10 +48,7 @@ def _with_options(file: Path, options: ScenarioOptions) -> Scenario:
 
 def _scenario(file: Path) -> Scenario:
     """The scenario of a file, or of a case of the corpus of bugs, which has it in a table beside what is expected."""
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return load(file)  # Says what is wrong.
+    table = read_table(file)
     return from_table(table["scenario"] if isinstance(table.get("scenario"), dict) else table, str(file))
 
 

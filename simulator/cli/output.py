@@ -13,8 +13,8 @@ import msgspec
 
 from simulator.errors import CkptraceError, UsageError
 from simulator.reports.setting import subject
-from simulator.trace import Trace, load, save
-from simulator.writing import write_whole
+from simulator.trace import Trace, escaped, load, save
+from simulator.writing import visible, write_whole
 
 
 def check_directory(directory: Path) -> None:
@@ -93,9 +93,14 @@ def _plain(table: dict[str, Any]) -> Any:
     return msgspec.json.decode(msgspec.json.encode(table))
 
 
+def say(message: str) -> None:
+    """One line on stderr, in the tool's name."""
+    print(visible(f"ckptrace: {message}"), file=sys.stderr)
+
+
 def write_json(table: object, name: str) -> None:
     """Write a JSON document to a file, whole or not at all, or to standard output (``-``)."""
-    data = msgspec.json.format(msgspec.json.encode(table), indent=2) + b"\n"
+    data = msgspec.json.format(msgspec.json.encode(escaped(table)), indent=2) + b"\n"
     if name == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(data)

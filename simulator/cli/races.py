@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from simulator.cli.options import Json, TraceFile, TrustTrace
@@ -20,7 +19,7 @@ def races(trace: TraceFile, trust: TrustTrace = False, json: Json = None) -> int
     from simulator.campaigns.command.fallback import holds_calls
     from simulator.campaigns.replay.racing import missing_from, races_of
     from simulator.campaigns.trust import Trust, announced
-    from simulator.cli.output import check_file, write_json
+    from simulator.cli.output import check_file, say, write_json
     from simulator.reports.terminal import console_for
     from simulator.scenario import from_table
     from simulator.trace import load
@@ -30,7 +29,7 @@ def races(trace: TraceFile, trust: TrustTrace = False, json: Json = None) -> int
     check_file(json)
     trusted = Trust(everything=trust)
     for line in [] if holds_calls(recorded.scenario) else announced(recorded, trusted):
-        print(f"ckptrace: {trace}: {line}", file=sys.stderr)
+        say(f"{trace}: {line}")
     found, missing = races_of(recorded, trust=trusted), missing_from(recorded)
     if json != "-":
         console = console_for()

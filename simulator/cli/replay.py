@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +53,7 @@ def replay(
     from simulator.campaigns.replay.replaying import differences, replay as run_again
     from simulator.campaigns.trust import Trust, announced
     from simulator.cli.conclusion import EXIT_CODES
-    from simulator.cli.output import check_directory, check_file, write_json
+    from simulator.cli.output import check_directory, check_file, say, write_json
     from simulator.reports.result_object import result_object
     from simulator.reports.terminal import console_for, print_replay
     from simulator.scenario import from_table
@@ -74,7 +73,7 @@ def replay(
         raise UsageError(f"{command[0]}: {trace} is no trace of a command whose calls were held")
     trusted = Trust(everything=trust)
     for line in [*([] if command else announced(recorded, trusted)), *differences(recorded)]:
-        print(f"ckptrace: {trace}: {line}", file=sys.stderr)
+        say(f"{trace}: {line}")
     if states is not None:
         from simulator.campaigns.states import write_states
 
@@ -82,7 +81,7 @@ def replay(
             raise UsageError("--states: of an unmodified program nobody knows what is on the disk")
         outages = write_states(recorded, states, trust=trusted)
         more = "" if outages.are_all else ", and there are more"
-        print(f"ckptrace: {len(outages.trees):,} trees in {states}{more}", file=sys.stderr)
+        say(f"{len(outages.trees):,} trees in {states}{more}")
     if behind:
         from simulator.campaigns.command.replaying import replay as run_program
 

@@ -27,6 +27,10 @@ def watchdog(seconds: float) -> AbstractContextManager[None]:
     return _Watchdog(seconds)
 
 
+_LONGEST = 1e8
+"""Seconds: three years; a timer takes no number that a time_t cannot hold."""
+
+
 class _Watchdog(AbstractContextManager[None]):
     """Every run enters one, so this is no generator and calls C's functions.
 
@@ -40,7 +44,7 @@ class _Watchdog(AbstractContextManager[None]):
     _started: float
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+        self._seconds = min(seconds, _LONGEST)
         self._active = threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> None:

@@ -11,6 +11,9 @@ Each operation is one immutable record; what it did is not part of it (see ``tra
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -318,6 +321,49 @@ def summarise(operation: Operation) -> tuple[str, list[Any]]:
     return type(operation).__name__.lower(), [_plain(getattr(operation, f)) for f in operation.__struct_fields__]
 
 
+_INTEGERS: Final = frozenset({int})
+_DESCRIPTORS: Final = frozenset({"fd", "target", "at", "source_at", "target_at"})
+_CONTENT: Final = re.compile(r"\d{1,18} bytes( .*)?", re.ASCII)
+
+
+@cache
+def _recorded() -> dict[str, list[tuple[str, Any, bool]]]:
+    """By the name of each operation its fields, each with its type in a trace, and whether it may be absent."""
+    found = {}
+    for kind in Operation.__subclasses__():
+        fields = []
+        for field in msgspec.structs.fields(kind):
+            allowed = field.type
+            if field.name in _DESCRIPTORS:
+                allowed = allowed | str  # As ``fd3``.
+            elif kind is Write and field.name == "data":
+                allowed = str
+            elif kind is Utime and field.name == "times":
+                allowed = str | list[int] | None
+            fields.append((field.name, allowed, not field.required))
+        found[kind.__name__.lower()] = fields
+    return found
+
+
+def check_summary(name: str, arguments: Sequence[Any]) -> None:
+    """Raise ValueError, saying what is wrong, for a name and arguments that ``summarise`` cannot have given."""
+    fields = _recorded().get(name)
+    if fields is None:
+        raise ValueError(f"there is no operation {name!r}")
+    least = sum(not optional for _, _, optional in fields)
+    if not least <= len(arguments) <= len(fields):
+        raise ValueError(f"{name} has {least} to {len(fields)} arguments, not {len(arguments)}")
+    for (field, allowed, _), value in zip(fields, arguments, strict=False):
+        try:
+            msgspec.convert(value, allowed)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"{name}, {field}: {error}") from error
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{name}, {field}: a number of more than 64 bits")
+        if field == "data" and _CONTENT.fullmatch(value) is None:
+            raise ValueError(f"{name}, {field}: is not the size of a content, {value!r}")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         raw = bytes(value)
@@ -328,7 +374,8 @@ def _plain(value: Any) -> Any:
         # Undecodable bytes are lone surrogates, which no JSON holds.
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        # Every rank's step in a collective names all its ranks: those are copied at once.
+        return list(value) if set(map(type, value)) == _INTEGERS else [_plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):

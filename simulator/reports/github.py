@@ -11,6 +11,7 @@ from pathlib import Path
 from simulator.portable import here
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.suite_object import Reported
+from simulator.writing import visible
 
 
 def error_commands(reported: Sequence[Reported], workspace: Path) -> Iterator[str]:
@@ -63,7 +64,7 @@ def _relative(file: Path, workspace: Path) -> str | None:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(text.replace("\r", "\n")).replace("%", "%25").replace("\n", "%0A")
 
 
 def _value(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from simulator.reports.from_python import as_text
 from simulator.reports.suite_object import Reported
+from simulator.writing import visible
 
 _MARKS = {"passed": "✅", "failed": "❌", "error": "⚠️"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -46,17 +47,17 @@ def counted(reported: Sequence[Reported]) -> str:
 def _row(each: Reported) -> str:
     outcome, result = each.outcome, each.outcome.result
     schedules = "" if result is None else f"{result.schedules:,}"
-    cells = (_MARKS[outcome.status], _escaped(str(each.case.path)), _escaped(outcome.said), schedules)
+    cells = (_MARKS[outcome.status], escaped(str(each.case.path)), escaped(outcome.said), schedules)
     return f"| {' | '.join(cells)} | {outcome.seconds:.1f} s |"
 
 
 def _section(each: Reported, regressions: Path | None) -> list[str]:
     outcome, result = each.outcome, each.outcome.result
-    lines = [f"### {_escaped(str(each.case.path))}", "", _escaped(outcome.said)]
+    lines = [f"### {escaped(str(each.case.path))}", "", escaped(outcome.said)]
     if result is None or result.failure is None:
         return lines
     if outcome.confirmation is not None:
-        lines += ["", _escaped(outcome.confirmation.text[:1].upper() + outcome.confirmation.text[1:]) + "."]
+        lines += ["", escaped(outcome.confirmation.text[:1].upper() + outcome.confirmation.text[1:]) + "."]
     lines += ["", *_fenced(as_text(result).rstrip(), "text")]
     if each.trace is not None:
         commands = [f"ckptrace replay {shlex.quote(str(each.trace))}"]
@@ -73,6 +74,14 @@ def _fenced(text: str, language: str) -> list[str]:
     return [f"{fence}{language}", text, fence]
 
 
-def _escaped(text: str) -> str:
+def code(text: str) -> str:
+    """The text as code in a cell of a table: a bar would end the cell, a backtick the code (GFM 0.29, 4.10 and 6.3)."""
+    shown = visible(" ".join(text.split())).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {shown} {fence}" if longest else f"{fence}{shown}{fence}"
+
+
+def escaped(text: str) -> str:
     """One line of text in which nothing is taken for Markdown or HTML, in a cell of a table or elsewhere."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split())).replace("&", "&amp;")
+    return _SPECIAL.sub(r"\\\1", visible(" ".join(text.split()))).replace("&", "&amp;")

@@ -148,7 +148,8 @@ def _ends_of_meetings(attempt: AttemptTrace) -> dict[int, int]:
 def _collectives(attempt: AttemptTrace, slices: Sequence[Slice]) -> Iterator[tuple[int, int]]:
     """From the rank that came last, or the source of a broadcast, to each of the others; to the one that gathers."""
     for members in _participants(attempt):
-        name, one = attempt.events[members[0]].arguments[0], attempt.events[members[0]].arguments[4]
+        name, *others_said = attempt.events[members[0]].arguments
+        one = others_said[3] if len(others_said) > 3 else 0
         center = max(members, key=lambda position: (slices[position].start, position))
         if name in ("broadcast", "gather"):
             own = [position for position in members if attempt.events[position].rank == one]

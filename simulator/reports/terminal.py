@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 
 from simulator.campaigns.replay.divergence import SAME_STEPS
@@ -23,7 +24,8 @@ from simulator.reports.printed import printed_by
 from simulator.reports.reason import Reason, reason_of
 from simulator.reports.setting import per_second
 from simulator.reports.timeline import Ended, Fold, Heading, Meeting, Operation, Row, node_of, ranks_of, rows_of
-from simulator.trace import Trace
+from simulator.trace import Trace, escaped
+from simulator.writing import visible
 
 _STYLES = {"lane": "bright_black", "rank": "bold", "switch": "bold cyan", "rule": "bright_black", "bad": "bold red"}
 _WIDEST = 160
@@ -36,7 +38,26 @@ def console_for(file: IO[str] | None = None, *, width: int | None = None) -> Con
     console = Console(file=file, width=width, highlight=False, soft_wrap=False, emoji=False, markup=False)
     if console.width > _WIDEST:
         console = Console(file=file, width=_WIDEST, highlight=False, soft_wrap=False, emoji=False, markup=False)
+    console.push_render_hook(_Shown())
     return console
+
+
+class _Shown(RenderHook):
+    """Text from elsewhere (messages, names, what ranks printed) is shown, and never obeyed by the terminal."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Visible(each) for each in renderables]
+
+
+class _Visible:
+    """Something to be printed, with its text made visible."""
+
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def glyphs_for(console: Console) -> Glyphs:
@@ -64,7 +85,7 @@ def print_result(console: Console, result: Result) -> None:
 def print_replay(console: Console, recorded: Trace, result: Result) -> None:
     """What a replay gave, and how it compares with the recording."""
     trace = result.failure.trace if result.failure is not None else None
-    same = trace is not None and (trace.digest, trace.verdict) == (recorded.digest, recorded.verdict)
+    same = trace is not None and trace.digest == recorded.digest and _verdict(trace) == _verdict(recorded)
     if trace is not None:
         console.print(_violated(reason_of(trace)))
     else:
@@ -79,6 +100,11 @@ def print_replay(console: Console, recorded: Trace, result: Result) -> None:
         reason = reason_of(trace)
         _print_reason(console, reason)
         print_lanes(console, trace, reason)
+
+
+def _verdict(trace: Trace) -> Any:
+    """As a file holds it."""
+    return escaped(msgspec.to_builtins(trace.verdict))
 
 
 def _left(result: Result) -> str:

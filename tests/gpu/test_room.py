@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from simulator import memory
 from simulator.campaigns.accelerator import shard
-from simulator.campaigns.accelerator.shard import ShardShape, available_memory, check_room, host_bytes
+from simulator.campaigns.accelerator.shard import ShardShape, check_room, host_bytes
 from simulator.errors import CannotDo
 
 
@@ -32,15 +33,15 @@ def test_too_little_host_memory_is_said(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
-    monkeypatch.setattr(shard, "_LIMIT", limit)
-    monkeypatch.setattr(shard, "_USED", used)
+    monkeypatch.setattr(memory, "_LIMIT", limit)
+    monkeypatch.setattr(memory, "_USED", used)
     limit.write_text("max\n")
     used.write_text("4096\n")
-    free = available_memory()
+    free = memory.available_memory()
     assert free is not None
     assert free > 12288
     limit.write_text("16384\n")
-    assert available_memory() == 12288
-    monkeypatch.setattr(shard, "_MEMORY", tmp_path / "absent")
+    assert memory.available_memory() == 12288
+    monkeypatch.setattr(memory, "_MEMORY", tmp_path / "absent")
     limit.unlink()
-    assert available_memory() is None
+    assert memory.available_memory() is None

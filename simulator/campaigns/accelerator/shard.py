@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,12 +12,10 @@ import msgspec
 from simulator.errors import CannotDo
 from simulator.layouts.model_shapes import ModelShape
 from simulator.layouts.parameters import partition_elements
+from simulator.memory import available_memory
 
 _ON_DISK: Final = 1.1
 """How much more than one shard the disk must have room for: files are there one after the other."""
-_MEMORY: Final = Path("/proc/meminfo")
-_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
-_USED: Final = Path("/sys/fs/cgroup/memory.current")
 
 
 def check_room(where: Path, shape: ShardShape, device: str) -> None:
@@ -46,17 +43,6 @@ def host_bytes(shape: ShardShape, device: str) -> int:
         return 3 * shape.size
     pinned = sum(1 << (ELEMENT_BYTES * length - 1).bit_length() for length in shape.groups) * len(PARTS)
     return pinned + shape.size
-
-
-def available_memory() -> int | None:
-    """Bytes that can be allocated here, without swapping and within the limits of a container; None if not known."""
-    found = []
-    with suppress(OSError, ValueError, IndexError, StopIteration):
-        lines = _MEMORY.read_text(encoding="ascii").splitlines()
-        found.append(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")))
-    with suppress(OSError, ValueError):
-        found.append(int(_LIMIT.read_text(encoding="ascii")) - int(_USED.read_text(encoding="ascii")))
-    return min(found, default=None)
 
 
 GROUP_ELEMENTS: Final = 10**9

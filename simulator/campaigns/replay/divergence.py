@@ -10,7 +10,7 @@ from simulator.errors import Divergence
 from simulator.invariants import Violation
 from simulator.narration import Narrator
 from simulator.run import Judge, Run
-from simulator.trace import Event, Trace
+from simulator.trace import Event, Trace, escaped
 
 SAME_STEPS = "all steps are the same"
 """How a difference begins that is none of the schedule."""
@@ -84,7 +84,8 @@ class Comparer:
             verdict = self._trace.verdict
             before = "no violation" if verdict is None else f"{verdict.invariant}: {verdict.message}"
             now = "no violation" if run.violation is None else f"{run.violation.invariant}: {run.violation.message}"
-            if (verdict.signature if verdict else None) != (run.violation.signature if run.violation else None):
+            # As a file holds it: a name in it that is no UTF-8 cannot be written as it is.
+            if escaped(verdict.signature if verdict else None) != escaped(run.violation and run.violation.signature):
                 self._differ(f"{SAME_STEPS}, but {self._recorded} has {before}; {self._running} has {now}")
 
     def unreachable(self) -> str:

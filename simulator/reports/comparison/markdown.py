@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from simulator.campaigns.comparison.outcome import Compared, Comparison, Finding
@@ -18,8 +17,7 @@ from simulator.reports.comparison.wording import (
     title,
     verdict_said,
 )
-
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+from simulator.reports.markdown import code, escaped
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -29,7 +27,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     head = ["strategy", *(situation.title.lower() for situation in situations), "real shape", "stall", "goodput"]
     rows = [
         [
-            f"`{each.candidate.title}`",
+            code(each.candidate.title),
             *(_verdict(each, verdict_said(each, situation)) for situation in situations),
             _verdict(each, shape_said(each.measured)),
             stall_said(each.measured),
@@ -38,17 +36,17 @@ def comparison_markdown(comparison: Comparison) -> str:
         for each in ranked
     ]
     parts = [
-        f"## {_escaped(title(request))}",
-        _escaped(job_said(request)),
-        " ".join(map(_escaped, answer(comparison))),
+        f"## {escaped(title(request))}",
+        escaped(job_said(request)),
+        " ".join(map(escaped, answer(comparison))),
         _table(head, rows),
         "### What was found",
         "\n".join(_findings(ranked)) or "Nothing.",
         "### At the real shape",
         _figures(ranked),
         "### How it was judged",
-        "\n".join(f"- **{heading}.** {_escaped(text)}" for heading, text in notes(comparison)),
-        "\n".join(f"- **{situation.title}.** {_escaped(situation.meaning.capitalize())}." for situation in situations),
+        "\n".join(f"- **{heading}.** {escaped(text)}" for heading, text in notes(comparison)),
+        "\n".join(f"- **{situation.title}.** {escaped(situation.meaning.capitalize())}." for situation in situations),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -61,16 +59,16 @@ def _verdict(each: Compared, said: str) -> str:
 def _findings(ranked: Sequence[Compared]) -> Iterable[str]:
     for each in ranked:
         for finding in each.findings:
-            yield f"- `{each.candidate.title}`, {finding.situation}: **{finding.failure.invariant}**: " + _found(
+            yield f"- {code(each.candidate.title)}, {finding.situation}: **{finding.failure.invariant}**: " + _found(
                 finding
             )
 
 
 def _found(finding: Finding) -> str:
-    said = _escaped(finding.failure.error)
+    said = escaped(finding.failure.error)
     if finding.confirmation is not None:
-        said += f" ({_escaped(finding.confirmation.text)})"
-    return said + (f"; `ckptrace replay {finding.path}`" if finding.path is not None else "")
+        said += f" ({escaped(finding.confirmation.text)})"
+    return said + (f"; {code(f'ckptrace replay {finding.path}')}" if finding.path is not None else "")
 
 
 def _figures(ranked: Sequence[Compared]) -> str:
@@ -78,7 +76,7 @@ def _figures(ranked: Sequence[Compared]) -> str:
     columns: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for each in ranked:
         found = tuple((figure.name, figure.value) for figure in figures(each.measured))
-        columns.setdefault(found, []).append(f"`{each.candidate.title}`")
+        columns.setdefault(found, []).append(code(each.candidate.title))
     names = list(dict.fromkeys(name for found in columns for name, _ in found))
     rows = [[name, *(dict(found).get(name, "-") for found in columns)] for name in names]
     return _table(["", *(", ".join(titles) for titles in columns.values())], rows)
@@ -87,8 +85,3 @@ def _figures(ranked: Sequence[Compared]) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown shows as it stands."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

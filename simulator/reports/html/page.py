@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TypeAlias
 
-from simulator.writing import write_whole
+from simulator.writing import visible, write_whole
 
 VOID = frozenset({"meta", "br", "hr", "col", "wbr"})
 
@@ -31,14 +31,14 @@ def rendered(content: Content) -> Markup:
     if isinstance(content, Markup):
         return content
     if isinstance(content, str):
-        return Markup(escape(content, quote=False))
+        return Markup(escape(visible(content), quote=False))
     return Markup("".join(rendered(part) for part in content))
 
 
 def element(name: str, /, *content: Content, **attributes: str | None) -> Markup:
     """One element. ``class_`` is the attribute class; an attribute of None is left out, an underscore is a hyphen."""
     said = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{escape(visible(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
