@@ -67,6 +67,7 @@ class Experiment:
         self.factory: Callable[[], Any] | None = None
         if scenario.strategy is not None:
             self.factory = factory = strategy or registry.factory(scenario.strategy.name, scenario.strategy.options)
+            scenario = self.scenario = _with_the_workload_of(type(factory()), scenario)
             self.bound = BoundWorkload(scenario)
             program = training_program(factory, scenario.workload, self.bound)
             self.programs: list[Program] = [program] * cluster.world_size
@@ -276,6 +277,13 @@ class Experiment:
             budgets=scenario.budgets,
             draw=draw,
         )
+
+
+def _with_the_workload_of(strategy: type[Any], scenario: Scenario) -> Scenario:
+    """The scenario with what the strategy asks of the workload, where the scenario says nothing."""
+    asked = {k: v for k, v in registry.workload_of(strategy).items() if getattr(scenario.workload, k) is None}
+    workload = msgspec.structs.replace(scenario.workload, **{"frozen": bool(scenario.workload.frozen), **asked})
+    return msgspec.structs.replace(scenario, workload=workload)
 
 
 def costs_of(choice: CostChoice) -> CostModel | None:

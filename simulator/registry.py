@@ -73,6 +73,19 @@ def factory(name: str, options: Mapping[str, Any]) -> Callable[[], Any]:
     return lambda: loaded(**converted)
 
 
+def workload_of(strategy: type[Any]) -> dict[str, Any]:
+    """What a strategy's class asks of the workload, by its attribute ``workload``: ``{"frozen": True}`` or nothing.
+
+    Without a shard that never changes, a strategy that reuses such shards would never be seen to. It counts where a
+    scenario does not say. Raises UsageError for anything else.
+    """
+    asked = dict(getattr(strategy, "workload", {}))
+    for key, value in asked.items():
+        if key != "frozen" or not isinstance(value, bool):
+            raise UsageError(f"strategy {strategy.__name__}: workload: must be {{'frozen': True}}, is {asked!r}")
+    return asked
+
+
 def function(reference: str, key: str) -> Callable[..., Any]:
     """The function behind ``path/to/file.py:name`` or ``package.module:name``; ``key`` names it in messages.
 

@@ -34,7 +34,7 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     (sizes without bytes) or ``sparse`` (the same, with headers as real files have them). ``model`` is needed by the
     layouts of a real model. The job does ``steps`` steps, saves every ``save_every`` and keeps ``keep`` checkpoints
     (None: all); ``best`` is the step whose metric is best (None: no metric). ``step_seconds`` is the virtual time of a
-    training step. ``frozen`` adds a shard that never changes.
+    training step. ``frozen`` adds a shard that never changes (None: if the strategy asks for it).
     """
 
     layout: str = "ddp"
@@ -44,7 +44,7 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     save_every: int = 1
     keep: int | None = 1
     best: int | None = None
-    frozen: bool = False
+    frozen: bool | None = None
     step_seconds: float = 60.0
     options: dict[str, str | int | bool] = {}
 

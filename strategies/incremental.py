@@ -25,8 +25,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from strategies.durable import manifest as manifests
 from strategies.durable.files import make_parents, remove, save_shards, sync, sync_parents
@@ -42,6 +43,9 @@ class Incremental:
     ``hard_links=False`` names unchanged files instead of linking them, for file systems without hard links.
     ``fsync=False`` leaves the syncing out, for file systems that do not need it.
     """
+
+    workload: ClassVar[Mapping[str, bool]] = {"frozen": True}
+    """A shard that never changes: with none, nothing would ever be reused."""
 
     def __init__(self, hard_links: bool = True, fsync: bool = True) -> None:
         self.hard_links = hard_links

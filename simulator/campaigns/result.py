@@ -63,6 +63,8 @@ class Result(msgspec.Struct):
     lengths: list[int] = []
     certificate: dict[str, Any] | None = None
     """The figures of an exhaustive search."""
+    warnings: list[str] = []
+    """What a reader must know who takes the verdict for more than it says."""
 
     def __repr__(self) -> str:
         return f"<Result {self._head()}>"
@@ -72,6 +74,7 @@ class Result(msgspec.Struct):
         lines = [self._head(), f"{self.coverage} ({self.seconds:.1f} s, seed {self.seed})"]
         if self.reason:
             lines.append(self.reason)
+        lines += [f"warning: {each}" for each in self.warnings]
         if self.failure is not None:
             lines.append(
                 "print(simulator.as_text(result)) shows the schedule, simulator.replay(result.failure) runs it"

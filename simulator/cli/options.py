@@ -122,6 +122,14 @@ class ScenarioOptions:
     best: Annotated[
         int | None, typer.Option(metavar="STEP", help="The step with the best metric.", rich_help_panel=JOB)
     ] = None
+    frozen: Annotated[
+        bool | None,
+        typer.Option(
+            "--frozen/--no-frozen",
+            help="A shard that never changes.  [default: if the strategy asks for it]",
+            rich_help_panel=JOB,
+        ),
+    ] = None
     layout: Annotated[
         str | None, typer.Option(metavar="NAME", help="Files of a checkpoint.  [default: ddp]", rich_help_panel=JOB)
     ] = None

@@ -33,6 +33,7 @@ def with_options(base: Scenario, options: ScenarioOptions) -> Scenario:
             steps=options.steps,
             save_every=options.save_every,
             best=options.best,
+            frozen=options.frozen,
             **_keep(options.keep),
         ),
         filesystem=_filesystem(base.filesystem, options),

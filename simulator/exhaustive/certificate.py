@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from simulator.exhaustive.code_under_test import digest_of_code
+from simulator.exhaustive.executed import Executed, NotExecuted, in_words
 from simulator.exhaustive.patience import ROUNDS
 from simulator.exhaustive.search import Search
 from simulator.experiment import Experiment
@@ -20,7 +21,8 @@ class Certificate(msgspec.Struct, frozen=True):
     ``redundant`` ones for nothing; there is more than one pass where times are compared that no run before had looked
     at. ``states`` are the distinct ones that were judged. ``preemptions`` is the bound (None: there is none),
     ``faults`` the budget in words. ``digest`` names the scenario and the code under test. What lies outside the bounds
-    and budgets is not covered; if a rank ``waits`` in a polling loop, neither is that this ends by itself after all.
+    and budgets is not covered, nor is what of the code under test was ``not_executed``; if a rank ``waits`` in a
+    polling loop, neither is that this ends by itself after all.
     """
 
     classes: int
@@ -34,6 +36,7 @@ class Certificate(msgspec.Struct, frozen=True):
     waits: bool
     seconds: float
     digest: str
+    not_executed: list[NotExecuted] = []
 
     @property
     def classes_per_second(self) -> float:
@@ -61,6 +64,11 @@ class Certificate(msgspec.Struct, frozen=True):
             f"{_number(self.executions, 'execution')}{passes}, {self.redundant:,} redundant"
         )
 
+    def warnings(self) -> list[str]:
+        """What a reader must know who takes the certificate for more than it says."""
+        left_out = in_words(self.not_executed)
+        return [] if left_out is None else [f"the certificate says nothing of code that was never executed: {left_out}"]
+
     def table(self) -> dict[str, Any]:
         """The form in which results keep it."""
         table: dict[str, Any] = msgspec.to_builtins(self)
@@ -86,6 +94,7 @@ def certificate_of(search: Search, seconds: float) -> Certificate:
         waits=search.waits,
         seconds=seconds,
         digest=digest_of_scenario(search.experiment, search.preemptions),
+        not_executed=Executed(search.experiment).left_out(search.reached),
     )
 
 

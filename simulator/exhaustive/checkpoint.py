@@ -52,6 +52,7 @@ class _File(msgspec.Struct, frozen=True):
     starts: list[_Key]
     plans: list[tuple[int, list[Address]]]
     waiting: list[_Job]
+    reached: list[int] = []
 
 
 def save(search: Search, seconds: float, path: Path) -> None:
@@ -104,6 +105,7 @@ def _file_of(search: Search, seconds: float) -> _File:
         starts=[_Key(key[0].to_bytes(_BYTES, "little"), key[1:]) for key in sorted(search.starts)],
         plans=[(number, sorted(plan)) for number, plan in search.plans],
         waiting=waiting,
+        reached=sorted(search.reached),
     )
 
 
@@ -113,6 +115,7 @@ def _search_of(kept: _File, experiment: Experiment, preemptions: int | None) -> 
     search.interleaved, search.waits = kept.interleaved, kept.waits
     search.reason, search.done = kept.reason, kept.done
     search.classes = set(kept.classes)
+    search.reached = set(kept.reached)
     search.states = {int.from_bytes(state, "little") for state in kept.states}
     search.starts = {_start_key(key) for key in kept.starts}
     search.plans = {(number, frozenset(plan)) for number, plan in kept.plans}

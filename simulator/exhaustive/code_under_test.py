@@ -24,23 +24,35 @@ def digest_of_code(experiment: Experiment) -> str:
     for the versions that a trace would name. What closures and arguments hold does not count.
     """
     total = blake2b(digest_size=16)
-    roots: list[Any] = [*experiment.checks]
-    if experiment.factory is not None:
-        roots.append(type(experiment.factory()))
-    else:
-        roots += experiment.programs
     files: dict[str, bytes] = {}
-    for root in roots:
+    for root in [*experiment.checks, *roots_of(experiment)]:
         function = _unwrapped(root)
         file = _file_of(function)
         if file is None:
             total.update(_bytecode(function))
         else:
-            files.update(_with_imports(file.resolve()))
+            directory, found = _with_imports(file.resolve())
+            files.update((name, found[directory / name]) for name in (str(f.relative_to(directory)) for f in found))
     for name in sorted(files):
         total.update(name.encode() + b"\0" + files[name])
     total.update(repr(sorted(software_versions().items())).encode())
     return total.hexdigest()
+
+
+def roots_of(experiment: Experiment) -> list[Any]:
+    """Where the code under test begins: the class of the strategy, or the programs."""
+    return [type(experiment.factory())] if experiment.factory is not None else list(experiment.programs)
+
+
+def files_under_test(experiment: Experiment) -> dict[Path, str]:
+    """The source files that count by their content, but for those of invariants, each with its name to people."""
+    found: dict[Path, str] = {}
+    for root in roots_of(experiment):
+        file = _file_of(_unwrapped(root))
+        if file is not None:
+            directory, files = _with_imports(file.resolve())
+            found.update((each, str(each.relative_to(directory))) for each in files)
+    return found
 
 
 def _unwrapped(function: Any) -> Any:
@@ -57,26 +69,25 @@ def _file_of(function: Any) -> Path | None:
     return Path(file) if file is not None and Path(file).is_file() else None
 
 
-def _with_imports(file: Path) -> dict[str, bytes]:
-    """The file and what it imports, and so on, as far as that lies in or below the directory that its package is in.
+def _with_imports(file: Path) -> tuple[Path, dict[Path, bytes]]:
+    """The directory that its package is in; the file and what it imports, and so on, as far as that lies there.
 
     Read from the sources, not from what is loaded: the same whatever else has been imported, and when.
     """
     root = file.parent
     while (root / "__init__.py").is_file():
         root = root.parent
-    found: dict[str, bytes] = {}
+    found: dict[Path, bytes] = {}
     waiting = [file]
     while waiting:
         path = waiting.pop()
-        name = str(path.relative_to(root))
-        if name in found or path.is_relative_to(_SIMULATOR):
+        if path in found or path.is_relative_to(_SIMULATOR):
             continue
-        found[name] = path.read_bytes()
+        found[path] = path.read_bytes()
         # What is installed is told apart by its version, but for the package of the code under test itself.
         inside = root / path.relative_to(root).parts[0] if root.name == "site-packages" else root
-        waiting += [other for other in _imports(path, found[name], root) if other.is_relative_to(inside)]
-    return found
+        waiting += [other for other in _imports(path, found[path], root) if other.is_relative_to(inside)]
+    return root, found
 
 
 def _imports(file: Path, source: bytes, root: Path) -> Iterator[Path]:

@@ -19,7 +19,8 @@ class Report(msgspec.Struct):
 
     ``key`` names its class, ``struck`` is the plan of errors that came about. ``states`` are those that were judged for
     the first time, ``looks`` all that was looked at. ``starts`` and ``plans`` are what is to be explored beside.
-    ``waits``: a rank polls that does not give up by itself.
+    ``waits``: a rank polls that does not give up by itself. ``reached`` is the code that was executed for the first
+    time, see ``executed``.
     """
 
     key: int
@@ -33,3 +34,4 @@ class Report(msgspec.Struct):
     states: list[State]
     starts: list[tuple[StartKey, Start]]
     plans: list[Plan]
+    reached: list[int] = []

@@ -9,6 +9,7 @@ import msgspec
 
 from simulator.exhaustive.attempts import Start
 from simulator.exhaustive.bounded import BoundedExploration
+from simulator.exhaustive.executed import Executed
 from simulator.exhaustive.exploration import Exploration
 from simulator.exhaustive.injections import Plan
 from simulator.exhaustive.judging import Finding
@@ -71,6 +72,7 @@ class Search:
         self.reason: str | None = None
         self.classes: set[int] = set()
         self.states: set[State] = set()
+        self.reached: set[int] = set()
         self.starts: set[StartKey] = set()
         self.plans: set[tuple[int, Plan]] = set()
         self.waiting: deque[Job] = deque()
@@ -105,6 +107,7 @@ class Search:
         before, now = self.earlier, self.counts
         search.earlier = Counts(runs=before.runs + now.runs, operations=before.operations + now.operations)
         search.interleaved, search.waits = self.interleaved, self.waits
+        search.reached = self.reached
         return search
 
     def in_this_process(self, look_up: Callable[[], None] = lambda: None) -> Iterator[Counts]:
@@ -112,16 +115,18 @@ class Search:
 
         ``look_up`` is called now and then, also within a run; what it raises leaves the search.
         """
-        states = StateJudge(self.experiment, self.looks)
+        states, executed = StateJudge(self.experiment, self.looks), Executed(self.experiment)
         while not self.is_over:
             job = self.waiting[0]
             unit = Unit(self.experiment, job.start, job.plan, self.looks, states, self.preemptions is not None, look_up)
             exploration = self.exploration(job)
             while exploration.leaf is not None:
                 leaf = exploration.leaf
-                journey = unit.make(exploration.errand(leaf))
-                # The tree takes it in when it is judged: if the search is left before, the run is made again.
-                report = unit.judge(journey)
+                with executed.measured():
+                    journey = unit.make(exploration.errand(leaf))
+                    # The tree takes it in when it is judged: if the search is left before, the run is made again.
+                    report = unit.judge(journey)
+                report.reached = executed.take()
                 exploration.take_in(leaf, unit.brought(journey))
                 self.merge(job, report)
                 if exploration.leaf is None:
@@ -154,6 +159,7 @@ class Search:
         self.classes.add(key)
         counts.classes = len(self.classes)
         self.states.update(report.states)
+        self.reached.update(report.reached)
         counts.states = len(self.states)
         self.wider |= report.looks
         self.reason = report.incomplete or self.reason

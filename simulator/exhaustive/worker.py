@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from simulator.engines.channel import Channel, Gone
 from simulator.errors import CkptraceError
+from simulator.exhaustive.executed import Executed
 from simulator.exhaustive.injections import Plan
 from simulator.exhaustive.messages import Reply, Request, reply_of
 from simulator.exhaustive.report import StartKey
@@ -50,13 +51,16 @@ class _Maker:
         self._looks = looks
         self._bounded = bounded
         self._states = StateJudge(experiment, looks)
+        self._executed = Executed(experiment)
         self._units: dict[tuple[int, Plan], Unit] = {}
         self._known: set[StartKey] = set()
 
     def make(self, request: Request) -> Reply:
         unit = self._unit(request)
-        journey = unit.make(request.errand())
-        report = unit.judge(journey)
+        with self._executed.measured():
+            journey = unit.make(request.errand())
+            report = unit.judge(journey)
+        report.reached = self._executed.take()
         report.starts = [(key, start.without_steps()) for key, start in report.starts if key not in self._known]
         self._known.update(key for key, _ in report.starts)
         return reply_of(report, journey, unit.brought(journey))

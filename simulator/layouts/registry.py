@@ -70,7 +70,7 @@ def layout(
 
 def files_of(workload: Workload, cluster: Cluster) -> list[ShardSpec]:
     """Every file of one checkpoint of a workload. Raises UsageError as ``layout`` does."""
-    return layout(workload.layout, workload.model, workload.frozen, workload.options)(cluster.world_size)
+    return layout(workload.layout, workload.model, bool(workload.frozen), workload.options)(cluster.world_size)
 
 
 def shape_of(workload: Workload) -> ModelShape | None:

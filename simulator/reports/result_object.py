@@ -31,6 +31,7 @@ def result_object(result: Result, trace: Path | None, confirmation: Confirmation
         "followed",
         "scenario",
         "certificate",
+        "warnings",
     )
     table: dict[str, Any] = {"version": version(), "format": FORMAT_VERSION}
     table |= {field: getattr(result, field) for field in fields}

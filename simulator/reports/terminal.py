@@ -73,6 +73,8 @@ def print_result(console: Console, result: Result) -> None:
     """The verdict of an exploration in one line; for a failure, its reason and its lanes below."""
     if result.failure is None:
         console.print(_clean_line(result), overflow="fold")
+        for warning in result.warnings:
+            console.print(f"warning: {warning}", style="yellow", overflow="fold")
         return
     reason = reason_of(result.failure.trace)
     spent = f"schedule {result.failure.schedule:,}, {_spent(result)}"

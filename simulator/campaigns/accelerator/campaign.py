@@ -66,7 +66,7 @@ def run_on_device(
     if not 0 <= rank < cluster.world_size:
         raise UsageError(f"rank: must be from 0 to {cluster.world_size - 1}, is {rank}")
     name = device_said(device)
-    shape = shard_shape(model, cluster.world_size, workload.frozen)
+    shape = shard_shape(model, cluster.world_size, bool(workload.frozen))
     with _place(directory, shape, device) as place, _failures_said():
         told(f"allocating {shape.size / 1e9:.1f} GB")
         shard = DeviceShard(shape, device)

@@ -202,4 +202,5 @@ def _result(search: Search, reason: str | None, failure: Failure | None, undistu
         reason=reason if failure is None else None,
         lengths=rank_lengths(undisturbed, experiment.scenario.cluster.world_size),
         certificate=certificate.table(),
+        warnings=certificate.warnings() if verdict == "certified" else [],
     )
