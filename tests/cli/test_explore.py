@@ -106,8 +106,8 @@ def test_a_scenario_file_is_read_and_options_override_it(ckptrace: Command) -> N
 
 def test_every_option_of_the_scenario_reaches_it(ckptrace: Command) -> None:
     options = (
-        "--ranks-per-node 1 --fs local --steps 4 --save-every 2 --keep all --best 2 --frozen --layout zero --form torch "
-        "--kills 1 --node-kills 1 --restarts 1 --no-job-death --option fsync=false"
+        "--ranks-per-node 1 --fs local --steps 4 --save-every 2 --keep all --best 2 --layout zero --form torch "
+        "--frozen --kills 1 --node-kills 1 --restarts 1 --no-job-death --option fsync=false"
     )
     scenario = ckptrace(*CLEAN, *options.split(" "), "--json", "-").json["scenario"]
     workload, faults = scenario["workload"], scenario["faults"]
