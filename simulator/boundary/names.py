@@ -78,14 +78,14 @@ def link(
 
 
 def symlink(caller: Caller, src: Any, dst: Any, target_is_directory: bool = False, *, dir_fd: Any = None) -> None:
-    """As ``os.symlink``. A link to an absolute path outside the root would lead out of the simulation: an escape."""
+    """As ``os.symlink``. A link that would lead out of the root, or of the node's scratch, is an escape."""
     text = as_text(src)
     if not text:
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT), src, None, dst)
     where, at = _both(caller, text, dst, None, dir_fd)[1]
     if where is None:
         refuse_call(caller, "os.symlink", src, dst)
-    if text.startswith("/"):
+    if text.startswith("/") and not (where.startswith("/") and place(caller, text)[0] == text):
         if not is_below(caller.root, text):
             refuse_call(caller, "os.symlink", src, dst)
         text = LINK_TO_ROOT + text[len(caller.root) :]

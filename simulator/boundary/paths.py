@@ -3,6 +3,9 @@
 A path belongs to the simulation when it lies below the caller's root, as written or after the current directory has
 been put before it. Components ``.`` and ``..`` and symbolic links below the root are left to the file system, since
 only it knows what they mean; a path that climbs above the root by its ``..`` lies outside.
+
+So does one in a directory for temporary files, which each node has for itself. What really exists in such a directory
+is real, with all below it: it can be read, as anything outside, and not be written.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from posixpath import normpath
 from typing import Any, Final, TypeAlias
 
 from simulator.boundary.caller import Caller
-from simulator.filesystems.interface import FIRST_DESCRIPTOR
+from simulator.filesystems.interface import FIRST_DESCRIPTOR, SCRATCH_DIRECTORIES
+from simulator.originals import OS
 
 WRITABLE_OUTSIDE: Final = frozenset({"/dev/null", "/dev/tty", "/dev/stdout", "/dev/stderr", "/dev/full", "/dev/zero"})
 """What a rank may open for writing outside the root: nothing stays behind there."""
@@ -26,11 +30,16 @@ _known: dict[str, dict[str, str]] = {}
 
 
 Place: TypeAlias = tuple[str | None, int | None]
-"""A path relative to the root or to a directory descriptor, and that descriptor; (None, None) for outside."""
+"""A path relative to the root or to a directory descriptor, or an absolute one in a scratch; and that descriptor.
+
+(None, None) for outside.
+"""
 
 
 def place(caller: Caller, path: Any, dir_fd: Any = None) -> Place:
     """Where ``path`` is: (relative path, directory descriptor or None), or (None, None) for outside the simulation.
+
+    What lies in a scratch stays an absolute path.
 
     Raises what the functions of ``os`` raise for a path that cannot be one: TypeError, ValueError for an embedded
     null byte, FileNotFoundError for the empty path.
@@ -116,18 +125,36 @@ def _resolve(caller: Caller, text: str, path: Any) -> str | None:
         if whole.startswith("//"):
             whole = whole[1:]
         if not is_below(root, whole):
-            return None
+            return _in_scratch(whole)
     relative = whole[len(root) + 1 :]
     if "//" in relative or relative.startswith("/"):
         relative = "/".join(part for part in relative.split("/") if part) + ("/" if relative.endswith("/") else "")
     if ".." in relative and _climbs(relative):
         whole = normpath(whole)
         if not is_below(root, whole):
-            return None
+            return _in_scratch(whole)
         relative = whole[len(root) + 1 :]
     if text.startswith("/"):
         _remember(root, text, relative)
     return relative
+
+
+def _in_scratch(whole: str) -> str | None:
+    """The path itself where it lies in a directory for temporary files, and nothing real is there; else None."""
+    for directory in SCRATCH_DIRECTORIES:
+        if is_below(directory, whole):
+            first = whole[len(directory) + 1 :].partition("/")[0]
+            if not first or not _exists(f"{directory}/{first}"):
+                return whole
+    return None
+
+
+def _exists(path: str) -> bool:
+    try:
+        OS["lstat"](path)
+    except OSError:
+        return False
+    return True
 
 
 def _climbs(relative: str) -> bool:

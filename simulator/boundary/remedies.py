@@ -28,7 +28,7 @@ _REMEDIES: Final = (
             "os.link(", "os.symlink(", "os.chmod(", "os.chown(", "os.lchown(", "os.utime(", "os.truncate(",
             "os.setxattr(", "os.removexattr(", "torch.save(", "sqlite3.connect(",
         ),
-        "only paths below rank.root are simulated",
+        "only paths below rank.root are simulated, and new ones in /tmp, /var/tmp, /dev/shm and $TMPDIR",
     ),
 )  # fmt: skip
 

@@ -117,7 +117,7 @@ def _temporary(caller: Caller, where: str) -> tuple[str, int]:
         except FileExistsError:
             continue
         except OSError as error:
-            error.filename = f"{caller.root}/{name}"
+            error.filename = name if name.startswith("/") else f"{caller.root}/{name}"
             raise
         return name, fd
 

@@ -219,6 +219,9 @@ class _Disk:
         if worker is not None:
             worker.wait()
 
+    def lose_scratch(self, node: int) -> None:
+        """Whoever holds the directory removes it: the processes know nothing of it."""
+
 
 def _sent(error: BaseException | int | None) -> SentError | int | None:
     return packed(error) if isinstance(error, BaseException) else error

@@ -146,6 +146,8 @@ class Strikes:
         first = rank - rank % self._ranks_per_node
         for victim in range(first, first + self._ranks_per_node) if whole_node else (rank,):
             how(victim)
+        if whole_node and how == self._engine.kill:
+            self._filesystem.lose_scratch(rank // self._ranks_per_node)
 
     def _choice(self, kind: str, who: int, n: int) -> int:
         address = (self._attempt, kind, who, n)

@@ -103,7 +103,9 @@ class _Worker:
         self._process = process = ranks.process(executor, rank, conditions.attempt, conditions.clock(ranks.world_size))
         os.umask(process.umask)
         if setting.directory is not None:
-            self._directory = RealDirectory(setting.directory, ticking=setting.ticking)
+            self._directory = RealDirectory(
+                setting.directory, ranks_per_node=ranks.ranks_per_node, ticking=setting.ticking
+            )
             os.chdir(setting.directory)
         main = Task(rank, process)
         executor.prepare(main, ranks.main(process))

@@ -16,7 +16,7 @@ from simulator.exhaustive.states import StateJudge, name_of_state
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
 from simulator.happens_before import Looks
-from simulator.operations import Lock
+from simulator.operations import Lock, paths_of
 from simulator.operations.footprint import all_changes
 
 _AGES = (
@@ -26,6 +26,10 @@ _AGES = (
 _DISAGREE = (
     "ranks disagree about a collective, what then happens depends on who gets there first, and the search does not go "
     "through that"
+)
+_SCRATCH = (
+    "a node that dies loses what its ranks had in a directory for temporary files, and what a restart does without it "
+    "is not explored"
 )
 _LOCKS = "a rank that dies lets its file locks go, and what the others do then is not explored"
 
@@ -53,6 +57,7 @@ class Unit:
         self._injections = injections = Injections(scenario.faults.errors, plan, scenario.cluster.world_size)
         self._bounded = bounded
         self._patience = patience_of(experiment, start, injections)
+        self._restarts = scenario.restarts
         self._walker = Walker(
             Places(experiment, start, injections).begin, self._patience, looks, scenario.budgets, bounded
         )
@@ -106,6 +111,8 @@ class Unit:
             return report
         if self.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
             report.incomplete = report.incomplete or _LOCKS
+        if self.start.node_kills and self.start.attempt < self._restarts and _uses_scratch(journey):
+            report.incomplete = report.incomplete or _SCRATCH
         if journey.mismatch is not None:
             report.incomplete = report.incomplete or _DISAGREE
         report.finding = self._judge.judge(journey)
@@ -129,3 +136,7 @@ class Unit:
             carried = start.carried
             key = (state, carried.promised, carried.restorable, start.kills, start.node_kills, start.errors)
             self._starts.append((key, start))
+
+
+def _uses_scratch(journey: Journey) -> bool:
+    return any(path.startswith("/") for step in journey.order.steps for path in paths_of(step.operation))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from os import strerror
 from typing import Any, Final, Protocol
 
@@ -31,6 +32,16 @@ _INODES: Final = 1 << 32
 
 VOLUME: Final = (_BLOCK, _BLOCK, _BLOCKS, _BLOCKS, _BLOCKS, _INODES, _INODES, _INODES, 0, 255)
 """What statvfs tells: an empty volume of one pebibyte, however much is written, so that nothing conflicts with it."""
+
+
+def _scratch_directories() -> tuple[str, ...]:
+    named = (os.path.abspath(os.environ[name]) for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name))
+    return tuple(dict.fromkeys(("/tmp", "/var/tmp", "/dev/shm", *named)))
+
+
+SCRATCH_DIRECTORIES: Final = _scratch_directories()
+"""The directories for temporary files that each node has for itself. The path of an operation is relative to the root,
+or begins with one of these."""
 
 
 class Attributes(msgspec.Struct, frozen=True, gc=False):
@@ -96,4 +107,8 @@ class Filesystem(Protocol):
 
     def release(self, rank: int) -> None:
         """The rank's process has ended: its descriptors close and its locks go, without a scheduling point."""
+        ...
+
+    def lose_scratch(self, node: int) -> None:
+        """The node is gone, and with it what its ranks had in ``SCRATCH_DIRECTORIES``."""
         ...

@@ -22,6 +22,8 @@ class PerNodeDisks:
 
     def __init__(self, nodes: int, ranks_per_node: int) -> None:
         self.disks = [PosixModel() for _ in range(nodes)]
+        for disk in self.disks:
+            disk.tree.ranks_per_node = ranks_per_node
         self._ranks_per_node = ranks_per_node
         self._accesses: list[Access] | None = None
 
@@ -37,6 +39,10 @@ class PerNodeDisks:
         """Every process has ended, as when the job dies."""
         for disk in self.disks:
             disk.release_all()
+
+    def lose_scratch(self, node: int) -> None:
+        """See ``Filesystem.lose_scratch``."""
+        self.disks[node].lose_scratch(node)
 
     def would_wait(self, rank: int, operation: Lock) -> bool:
         """See ``PosixModel.would_wait``."""

@@ -81,6 +81,7 @@ def by_profile(
     own, variations = options_of(profile.options, options or {}, profile.variations)
     if server is None:
         server = PosixModel()
+    server.tree.ranks_per_node = ranks_per_node
     if profile.layer is strong and variations == AS_IS:
         return server
     parts = Parts(server, Decisions(server), Journal(), nodes, ranks_per_node)

@@ -9,15 +9,24 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import strerror
+from pathlib import Path
 from stat import S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG
 from typing import Any, Final
 
 from simulator.filesystems.confinement import confined, link_text, shown_text
-from simulator.filesystems.interface import DIRECTORY_SIZE, VOLUME, Attributes, DirectoryDescriptor, WouldBlock
+from simulator.filesystems.interface import (
+    DIRECTORY_SIZE,
+    SCRATCH_DIRECTORIES,
+    VOLUME,
+    Attributes,
+    DirectoryDescriptor,
+    WouldBlock,
+)
 from simulator.filesystems.numbering import DescriptorTable
 from simulator.operations import (
     AccessCheck,
@@ -58,6 +67,12 @@ _ZEROS: Final = bytes(1 << 20)
 _MOVES_NO_TIME: Final = frozenset({AccessCheck, Close, Dup, Fsync, Lock, Read, Readdir, Readlink, Seek, Stat, Statvfs})
 
 
+def scratch_beside(root: str | os.PathLike[str], node: int | None = None) -> Path:
+    """Where the scratch of a node lies whose root is a real directory, or that of all nodes."""
+    every = Path(f"{os.fspath(root)}.scratch")
+    return every if node is None else every / f"node{node}"
+
+
 class RealDirectory:
     """A ``Filesystem`` on the directory ``root``, which must exist. Raises OSError if it does not.
 
@@ -65,15 +80,19 @@ class RealDirectory:
     stamps by its own clock; with ``ticking``, a change waits until that clock has moved on since the last one, so that
     the order of modification times is the order of changes. ``statvfs`` tells constants, as the model does.
 
+    The scratch of a node (see ``SCRATCH_DIRECTORIES``) is a directory beside the root, made when a rank first looks
+    there. It lies on the same device as the root, so that it is here that a rename between the two gives EXDEV.
+
     Not as in the model: the kernel follows an absolute symbolic link out of the root, and a relative one that climbs
     out of it. Paths that climb out by ``..`` themselves are kept inside.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, ticking: bool = False) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, ranks_per_node: int = 1, ticking: bool = False) -> None:
         self._root = str(OS["fspath"](root))
         self._root = os.path.realpath(self._root)
         self._directory: int = OS["open"](self._root, os.O_PATH | os.O_DIRECTORY)
         self._tables: dict[int, DescriptorTable[int]] = {}
+        self._ranks_per_node = ranks_per_node
         self._ticking = ticking
         self._changed = 0
 
@@ -100,6 +119,12 @@ class RealDirectory:
         if table is not None:
             for descriptor in table.opened.values():
                 OS["close"](descriptor)
+
+    def lose_scratch(self, node: int) -> None:
+        """See ``Filesystem.lose_scratch``."""
+        lost = scratch_beside(self._root, node)
+        if lost.exists():
+            shutil.rmtree(lost)
 
     def close(self) -> None:
         """Close everything that is open. The directory stays."""
@@ -186,10 +211,10 @@ class RealDirectory:
         if S_IFMT(found.st_mode) == S_IFDIR:
             size = DIRECTORY_SIZE
         elif S_IFMT(found.st_mode) == S_IFLNK:
-            size = len(os.fsencode(shown_text(self._root, OS["readlink"](path, dir_fd=at))))
+            size = len(os.fsencode(self._shown(OS["readlink"](path, dir_fd=at))))
         return Attributes(
-            found.st_mode, found.st_ino, found.st_nlink, size, found.st_uid, found.st_gid, 1, found.st_atime_ns,
-            found.st_mtime_ns, found.st_ctime_ns,
+            found.st_mode, found.st_ino, found.st_nlink, size, found.st_uid, found.st_gid,
+            2 if self._is_scratch(path, at) else 1, found.st_atime_ns, found.st_mtime_ns, found.st_ctime_ns,
         )  # fmt: skip
 
     def _access(self, rank: int, operation: AccessCheck) -> bool:
@@ -226,6 +251,10 @@ class RealDirectory:
     def _rename(self, rank: int, operation: Rename) -> None:
         source, source_at = self._at(rank, operation.source, operation.source_at, by_name=True)
         target, target_at = self._at(rank, operation.target, operation.target_at, by_name=True)
+        if self._is_scratch(source, source_at) != self._is_scratch(target, target_at):
+            for path, at in ((source, source_at), (target, target_at)):
+                OS["stat"](os.path.dirname(path.rstrip("/")) or ".", dir_fd=at)
+            raise OSError(errno.EXDEV, strerror(errno.EXDEV))
         OS["rename"](source, target, src_dir_fd=source_at, dst_dir_fd=target_at)
 
     def _link(self, rank: int, operation: Link) -> None:
@@ -233,15 +262,25 @@ class RealDirectory:
         target, target_at = self._at(rank, operation.target, operation.target_at, by_name=True)
         # Without a descriptor os.link calls link(2), which does not follow links whatever it was asked.
         at = self._directory if source_at is None else source_at
+        if self._is_scratch(source, source_at) != self._is_scratch(target, target_at):
+            OS["stat"](source, dir_fd=source_at, follow_symlinks=False)
+            code = errno.EXDEV
+            with suppress(FileNotFoundError):
+                OS["stat"](target, dir_fd=target_at, follow_symlinks=False)
+                code = errno.EEXIST
+            raise OSError(code, strerror(code))
         OS["link"](source, target, src_dir_fd=at, dst_dir_fd=target_at, follow_symlinks=operation.follow)
 
     def _symlink(self, rank: int, operation: Symlink) -> None:
         path, at = self._at(rank, operation.path, operation.at, by_name=True)
-        OS["symlink"](link_text(self._root, operation.text), path, dir_fd=at)
+        text = link_text(self._root, operation.text)
+        if text == operation.text and text.startswith("/") and self._is_scratch(path, at):
+            text = f"{self._scratch(rank)}{text}"
+        OS["symlink"](text, path, dir_fd=at)
 
     def _readlink(self, rank: int, operation: Readlink) -> str:
         path, at = self._at(rank, operation.path, operation.at)
-        return shown_text(self._root, OS["readlink"](path, dir_fd=at))
+        return self._shown(OS["readlink"](path, dir_fd=at))
 
     def _chmod(self, rank: int, operation: Chmod) -> None:
         if isinstance(operation.target, int):
@@ -295,6 +334,8 @@ class RealDirectory:
         ``by_name``: the call changes the last name itself, so the kernel refuses a ``..`` there without following it.
         """
         if at is None:
+            if path.startswith("/"):
+                return f"{self._scratch(rank)}{path}", None
             if ".." in path:
                 path = confined(self._directory, self._directory, path, by_name)
             if not path.strip("/"):
@@ -307,6 +348,29 @@ class RealDirectory:
         if ".." in path:
             path = confined(self._directory, descriptor, path, by_name)
         return path, descriptor
+
+    def _scratch(self, rank: int) -> str:
+        """The scratch of the rank's node; who judges in the place of a rank is on that rank's node."""
+        place = scratch_beside(self._root, (rank if rank >= 0 else -1 - rank) // self._ranks_per_node)
+        for directory in SCRATCH_DIRECTORIES:
+            if not OS["access"](f"{place}{directory}", os.F_OK):
+                with _no_umask():
+                    OS["makedirs"](f"{place}{directory}", 0o755, exist_ok=True)
+                    OS["chmod"](f"{place}{directory}", 0o1777)
+        return str(place)
+
+    def _is_scratch(self, path: str, at: int | None) -> bool:
+        """Whether what is passed to the kernel leads into a scratch."""
+        if not path.startswith("/"):
+            path = OS["readlink"](f"/proc/self/fd/{at}")
+        return path.startswith(f"{scratch_beside(self._root)}/")
+
+    def _shown(self, text: str) -> str:
+        """What the text of a link is called by those who know nothing of where the root lies."""
+        above = f"{scratch_beside(self._root)}/"
+        if text.startswith(above):
+            return "/" + text[len(above) :].partition("/")[2]
+        return shown_text(self._root, text)
 
     def _target(self, rank: int, target: str | int) -> str | int:
         return self._real(rank, target) if isinstance(target, int) else self._at(rank, target, None)[0]

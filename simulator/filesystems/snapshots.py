@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from simulator.filesystems.real import RealDirectory
+from simulator.filesystems.real import RealDirectory, scratch_beside
 from simulator.operations import Operation
 
 
@@ -21,9 +21,10 @@ class Snapshots:
     performed.
     """
 
-    def __init__(self, directory: Path, beside: Path) -> None:
+    def __init__(self, directory: Path, beside: Path, ranks_per_node: int = 1) -> None:
         self._directory = directory
         self._beside = beside
+        self._ranks_per_node = ranks_per_node
         self._views: list[RealDirectory] = []
         self._numbers = count()
 
@@ -36,18 +37,30 @@ class Snapshots:
         for view in self._views:
             view.release(rank)
 
+    def lose_scratch(self, node: int) -> None:
+        """See ``Filesystem.lose_scratch``."""
+        lost = scratch_beside(self._directory, node)
+        if lost.exists():
+            remove_tree(lost)
+
     def mark(self) -> int:
-        """Copy the directory, or the latest copy, as it is now."""
+        """Copy the directory and the scratch of each node, or the latest copies, as they are now."""
         depth = len(self._views)
-        copy_tree(self._copy(depth - 1) if depth else self._directory, self._copy(depth))
-        self._views.append(RealDirectory(self._copy(depth)))
+        source, copy = self._copy(depth - 1) if depth else self._directory, self._copy(depth)
+        copy_tree(source, copy)
+        if scratch_beside(source).exists():
+            copy_tree(scratch_beside(source), scratch_beside(copy))
+        self._views.append(RealDirectory(copy, ranks_per_node=self._ranks_per_node))
         return depth
 
     def rollback(self, mark: int) -> None:
         """Forget the copy that was made for the mark, later ones, and what has been done to them."""
         while len(self._views) > mark:
             self._views.pop().close()
-            remove_tree(self._copy(len(self._views)))
+            copy = self._copy(len(self._views))
+            remove_tree(copy)
+            if scratch_beside(copy).exists():
+                remove_tree(scratch_beside(copy))
 
     def digest(self) -> int:
         """A number that never comes again: whether the directory has changed is not known."""

@@ -16,6 +16,7 @@ from simulator.engines.template import Template
 from simulator.errors import Divergence, UsageError
 from simulator.experiment import Experiment
 from simulator.filesystems import Filesystem
+from simulator.filesystems.real import scratch_beside
 from simulator.filesystems.snapshots import Snapshots, remove_tree
 from simulator.invariants.judge import Verdicts
 from simulator.invariants.restart import Probe, Seen
@@ -119,7 +120,7 @@ class _Attempt:
         root = self._base / "root"
         root.mkdir()
         root.chmod(0o755)  # As the model's root, whatever this process' umask.
-        view = Snapshots(root, self._base)
+        view = Snapshots(root, self._base, scenario.cluster.ranks_per_node)
         where = OnDisk(str(root), ticking=self._ticking)
         verdicts = Verdicts(self._probe) if self._probe is not None else None
 
@@ -151,6 +152,8 @@ class _Attempt:
             )
         finally:
             remove_tree(root)
+            if scratch_beside(root).exists():
+                remove_tree(scratch_beside(root))
 
 
 class _Watching:

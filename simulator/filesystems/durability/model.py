@@ -24,6 +24,7 @@ from simulator.filesystems.posix.descriptors import Description
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.model import PosixModel
+from simulator.filesystems.posix.scratch import is_in_scratch
 from simulator.filesystems.posix.tree import Tree, Undo
 from simulator.operations import CHANGING, Access, Close, Fsync, Lock, Operation, Write
 
@@ -71,7 +72,7 @@ class DurableModel:
                 return None
             closing = self._writable(rank, operation) if kind is Close else None
             value = model.perform(rank, operation, now)
-            if closing is not None and not closing.references:
+            if closing is not None and not closing.references and not is_in_scratch(closing.inode):
                 self._note(rank, Closed(closing.inode.number), now)
         else:
             log = model.tree.log
@@ -93,6 +94,10 @@ class DurableModel:
     def release_all(self) -> None:
         """Every process has ended, as when the job dies."""
         self._model.release_all()
+
+    def lose_scratch(self, node: int) -> None:
+        """See ``Filesystem.lose_scratch``."""
+        self._model.lose_scratch(node)
 
     def would_wait(self, rank: int, operation: Lock) -> bool:
         """See ``PosixModel.would_wait``."""
@@ -167,7 +172,9 @@ class DurableModel:
             what = records[index].what
             assert not isinstance(what, Milestone)
             changes.append((records[index].time, what))
-        return model_of(after(self._disk, self._births, changes), self.tree.created)
+        model = model_of(after(self._disk, self._births, changes), self.tree.created)
+        model.tree.ranks_per_node = self.tree.ranks_per_node
+        return model
 
     def pending(self, changes: Iterable[Change]) -> int:
         """Those of the micro-operations that a power loss may take now."""
@@ -207,6 +214,8 @@ class DurableModel:
             self._unreported -= {description}
             raise failure(errno.EIO)
         inode = description.inode
+        if is_in_scratch(inode):
+            return
         self._note(rank, Sync(inode.number, inode.entries is not NO_ENTRIES, operation.data_only), now)
 
     def _observe(self, rank: int, operation: Operation, value: Any, undo: list[Undo], now: int) -> None:

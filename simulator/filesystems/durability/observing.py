@@ -20,12 +20,16 @@ from simulator.filesystems.durability.micro_operations import (
 )
 from simulator.filesystems.posix.content import Content, size_of
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
+from simulator.filesystems.posix.scratch import is_in_scratch
 from simulator.filesystems.posix.tree import OLD_ABSENCE, OLD_ENTRY, OLD_FIELDS, Tree, Undo
 from simulator.operations import Extent, Operation, Rename, Utime, Write
 
 
 class Observed:
-    """What an operation changed: names, with what they led to before, and inodes, with their old fields."""
+    """What an operation changed: names, with what they led to before, and inodes, with their old fields.
+
+    Of a scratch nothing is left when the power fails, so nothing of it is here.
+    """
 
     __slots__ = ("inodes", "names")
 
@@ -35,13 +39,16 @@ class Observed:
         for function, *arguments in undo:
             if function is OLD_FIELDS:
                 inode, *fields = arguments
-                self.inodes.setdefault(inode.number, (inode, tuple(fields)))
+                if not is_in_scratch(inode):
+                    self.inodes.setdefault(inode.number, (inode, tuple(fields)))
             elif function is OLD_ABSENCE:
                 directory, name = arguments
-                self.names.setdefault((directory.number, name), (directory, None))
+                if not is_in_scratch(directory):
+                    self.names.setdefault((directory.number, name), (directory, None))
             elif function is OLD_ENTRY:
                 directory, name, inode = arguments
-                self.names.setdefault((directory.number, name), (directory, inode))
+                if not is_in_scratch(directory):
+                    self.names.setdefault((directory.number, name), (directory, inode))
 
 
 def births(observed: Observed) -> Iterator[tuple[int, Birth]]:

@@ -15,6 +15,7 @@ from simulator.filesystems.posix.content import size_of
 from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, PERMISSIONS, Inode
+from simulator.filesystems.posix.scratch import is_in_scratch
 from simulator.filesystems.posix.tree import Tree, save
 from simulator.filesystems.posix.walk import described, lookup
 from simulator.operations import (
@@ -57,8 +58,9 @@ def stat(tree: Tree, rank: int, operation: Stat, now: int) -> Attributes:
         tree.accesses.append((attributes(inode.number), READ))
         if inode.entries is NO_ENTRIES and text is None:
             tree.accesses.append((data(inode.number), READ))
+    device = 2 if is_in_scratch(inode) else 1
     return Attributes(
-        inode.mode, inode.number, inode.links, size, inode.uid, inode.gid, 1, inode.accessed, inode.modified,
+        inode.mode, inode.number, inode.links, size, inode.uid, inode.gid, device, inode.accessed, inode.modified,
         inode.changed,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from typing import Any, Final
 
 from simulator.filesystems.posix.attributes import access, chmod, chown, stat, statvfs, utime
@@ -12,6 +13,7 @@ from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.locks import conflicting, lock
 from simulator.filesystems.posix.namespace import link, mkdir, mkfifo, readdir, readlink, rmdir, symlink, unlink
 from simulator.filesystems.posix.renaming import rename
+from simulator.filesystems.posix.scratch import lose_scratch
 from simulator.filesystems.posix.tree import Tree, forget_table, undo
 from simulator.operations import (
     Access,
@@ -50,8 +52,12 @@ _ACTIONS: Final[dict[type[Operation], Callable[[Tree, int, Any, int], Any]]] = {
 }  # fmt: skip
 
 
+def _with_scratch(whole: int, every: tuple[tuple[int, int], ...]) -> int:
+    return int.from_bytes(blake2b(repr((whole, every)).encode(), digest_size=16).digest(), "little")
+
+
 class PosixModel:
-    """A ``Filesystem`` in memory, empty at first. The root is inode 1.
+    """A ``Filesystem`` in memory, empty at first. The root is inode 1. Each node has a scratch, see ``scratch``.
 
     Not modelled: permissions (everybody is root), access times beyond utime, sizes of directories, free space, and
     names outside the root: ``..`` of the root is the root, and an absolute symbolic link that does not begin with
@@ -108,9 +114,16 @@ class PosixModel:
         """
         root = self._tree.root
         summary = root.summary
-        if summary is not None and not summary.stale:  # after most operations, as they change nothing
-            return summary.whole
-        return digest_of(root)
+        # After most operations nothing is stale, as they change nothing.
+        whole = summary.whole if summary is not None and not summary.stale else digest_of(root)
+        if self._tree.scratch:
+            every = ((node, digest_of(scratch)) for node, scratch in sorted(self._tree.scratch.items()))
+            whole = _with_scratch(whole, tuple(every))
+        return whole
+
+    def lose_scratch(self, node: int) -> None:
+        """See ``Filesystem.lose_scratch``."""
+        lose_scratch(self._tree, node)
 
     def mark(self) -> int:
         """A mark to come back to. Marks are a stack; while one is set, every change is logged."""

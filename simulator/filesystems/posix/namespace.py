@@ -24,6 +24,7 @@ from simulator.filesystems.posix.naming import (
     remove_directory,
     require_alive,
     require_empty,
+    require_one_device,
 )
 from simulator.filesystems.posix.paths import parse
 from simulator.filesystems.posix.tree import Tree, put, save, save_description, take
@@ -73,6 +74,7 @@ def link(tree: Tree, rank: int, operation: Link, now: int) -> None:
     """One more name for a file or a symbolic link."""
     inode = lookup(tree, rank, operation.source, operation.source_at, operation.follow)
     directory, name = free_name(tree, rank, operation.target, operation.target_at)
+    require_one_device(inode, directory)
     require_alive(tree, directory)
     if inode.entries is not NO_ENTRIES:
         raise failure(errno.EPERM)

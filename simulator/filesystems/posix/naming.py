@@ -8,6 +8,7 @@ from typing import Final
 from simulator.filesystems.posix.digest import touch
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import DIRECTORY, Inode
+from simulator.filesystems.posix.scratch import is_in_scratch
 from simulator.filesystems.posix.tree import Tree, new_inode_number, put, save
 from simulator.filesystems.posix.walk import child, parent_of
 from simulator.operations import Mode, attributes, change_time, links, listing, modification_time, name_in
@@ -30,7 +31,7 @@ def create(tree: Tree, rank: int, directory: Inode, name: str, mode: int, now: i
         gid = directory.gid
         if mode & DIRECTORY:
             mode |= _SETGID
-    inode = Inode(new_inode_number(tree, rank), mode, now, gid, text)
+    inode = Inode(new_inode_number(tree, rank, directory), mode, now, gid, text)
     change_directory(tree, directory, name, now)
     put(tree, directory, name, inode)
     if tree.accesses is not None:
@@ -48,6 +49,12 @@ def free_name(tree: Tree, rank: int, path: str, at: int | None, may_be_directory
     if parsed.slash and not may_be_directory:
         raise failure(errno.ENOENT)
     return directory, name
+
+
+def require_one_device(first: Inode, second: Inode) -> None:
+    """Raise EXDEV where one of two inodes is in a scratch and the other is not."""
+    if is_in_scratch(first) != is_in_scratch(second):
+        raise failure(errno.EXDEV)
 
 
 def present(tree: Tree, directory: Inode, name: str) -> Inode:

@@ -16,6 +16,7 @@ from simulator.filesystems.posix.naming import (
     remove_directory,
     require_alive,
     require_empty,
+    require_one_device,
 )
 from simulator.filesystems.posix.tree import Tree, put, save, take
 from simulator.filesystems.posix.walk import child, parent_of
@@ -26,6 +27,7 @@ def rename(tree: Tree, rank: int, operation: Rename, now: int) -> None:
     """Replaces a file, or an empty directory by a directory."""
     old, source = parent_of(tree, rank, operation.source, operation.source_at)
     new, target = parent_of(tree, rank, operation.target, operation.target_at)
+    require_one_device(old, new)
     if source.last in ("", ".", "..") or target.last in ("", ".", ".."):
         raise failure(errno.EBUSY)
     inode = present(tree, old, source.last)

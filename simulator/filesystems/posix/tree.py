@@ -17,33 +17,44 @@ Undo: TypeAlias = tuple[Callable[..., None], *tuple[Any, ...]]
 """A function and what to call it with to undo one step."""
 
 ROOT_INODE: Final = 1
+SCRATCH: Final = 1 << 58
+"""The numbers of inodes in a scratch have this bit; see ``scratch``."""
 _VIEWERS: Final = 1 << 60
 """Inode numbers of those who are not ranks (negative numbers) start here."""
 
 
 class Tree:
-    """Everything that a model holds. ``log`` is None while no mark is set, ``accesses`` while nobody asks for them."""
+    """Everything that a model holds. ``log`` is None while no mark is set, ``accesses`` while nobody asks for them.
 
-    __slots__ = ("accesses", "created", "log", "root", "tables")
+    ``scratch`` holds the roots of what is not shared, by node; see ``scratch.scratch_of``.
+    """
+
+    __slots__ = ("accesses", "created", "log", "ranks_per_node", "root", "scratch", "tables")
 
     def __init__(self) -> None:
         self.root = Inode(ROOT_INODE, DIRECTORY | 0o755, 0)
         self.root.parent = self.root
         self.tables: dict[int, DescriptorTable[Description]] = {}
         self.created: dict[int, int] = {}
+        self.scratch: dict[int, Inode] = {}
+        self.ranks_per_node = 1
         self.log: list[Undo] | None = None
         self.accesses: list[Access] | None = None
 
 
-def new_inode_number(tree: Tree, rank: int) -> int:
-    """The next number of the rank's own stream, so that creations by different ranks commute exactly."""
+def new_inode_number(tree: Tree, rank: int, directory: Inode | None = None) -> int:
+    """The next number of the rank's own stream, so that creations by different ranks commute exactly.
+
+    ``directory``: where the inode gets its name; in a scratch it is told from others by its number.
+    """
     count = tree.created.get(rank, 0) + 1
     if tree.log is not None:
         tree.log.append((_restore_count, tree, rank, count - 1))
     tree.created[rank] = count
     if tree.accesses is not None:
         tree.accesses.append((created(rank), Mode.WRITE))
-    return (rank + 1 << 32 | count) if rank >= 0 else (_VIEWERS - (rank << 32) | count)
+    number = (rank + 1 << 32 | count) if rank >= 0 else (_VIEWERS - (rank << 32) | count)
+    return number if directory is None else number | directory.number & SCRATCH
 
 
 def save(tree: Tree, inode: Inode) -> None:

@@ -14,6 +14,7 @@ from simulator.filesystems.posix.descriptors import Description, descriptor
 from simulator.filesystems.posix.errors import failure
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.paths import NAME_LIMIT, Path, parse, too_long
+from simulator.filesystems.posix.scratch import is_in_scratch, scratch_of
 from simulator.filesystems.posix.tree import Tree
 from simulator.operations import Mode, name_in
 
@@ -52,7 +53,7 @@ def described(tree: Tree, rank: int, number: int) -> Description:
 def start_of(tree: Tree, rank: int, path: str, at: int | None) -> Inode:
     """The directory at which a walk starts. Raises ENOENT, EBADF, ENOTDIR."""
     if at is None:
-        return tree.root
+        return scratch_of(tree, rank) if path.startswith("/") else tree.root
     if not path:
         raise failure(errno.ENOENT)
     inode = described(tree, rank, at).inode
@@ -64,7 +65,7 @@ def start_of(tree: Tree, rank: int, path: str, at: int | None) -> Inode:
 def lookup(tree: Tree, rank: int, path: str, at: int | None, follow: bool) -> Inode:
     """The inode that a path leads to. Raises ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EBADF."""
     parsed = parse(path)
-    start = tree.root if at is None else start_of(tree, rank, path, at)
+    start = tree.root if at is None and path[:1] != "/" else start_of(tree, rank, path, at)
     if tree.accesses is None and parsed.names is not None:
         if not parsed.names:
             return start
@@ -100,7 +101,7 @@ def locate(tree: Tree, start: Inode, parsed: Path, follow: bool, creating: bool 
 def parent_of(tree: Tree, rank: int, path: str, at: int | None) -> tuple[Inode, Path]:
     """The directory that holds the last name of a path, and the path taken apart."""
     parsed = parse(path)
-    inode = start = tree.root if at is None else start_of(tree, rank, path, at)
+    inode = start = tree.root if at is None and path[:1] != "/" else start_of(tree, rank, path, at)
     if tree.accesses is None and parsed.names is not None:
         try:
             for name in parsed.directories:
@@ -172,7 +173,10 @@ def _entered(tree: Tree, inode: Inode, names: tuple[str, ...], budget: list[int]
 
 
 def _target(tree: Tree, directory: Inode, text: str, budget: list[int]) -> tuple[Inode, Path]:
-    """Where the walk goes on behind a symbolic link. An absolute text that is not below the root leads nowhere."""
+    """Where the walk goes on behind a symbolic link.
+
+    In a scratch an absolute text leads into the same one; elsewhere one that is not below the root leads nowhere.
+    """
     if not budget[0]:
         raise failure(errno.ELOOP)
     budget[0] -= 1
@@ -180,4 +184,8 @@ def _target(tree: Tree, directory: Inode, text: str, budget: list[int]) -> tuple
         return directory, parse(text)
     if text.startswith(LINK_TO_ROOT) and text[len(LINK_TO_ROOT) : len(LINK_TO_ROOT) + 1] in ("", "/"):
         return tree.root, parse(text[len(LINK_TO_ROOT) :])
+    if is_in_scratch(directory):
+        while directory.parent is not None and directory.parent is not directory:
+            directory = directory.parent
+        return directory, parse(text)
     raise failure(errno.ENOENT)

@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from simulator.filesystems.interface import DIRECTORY_SIZE, Attributes
 from simulator.filesystems.posix.content import Content, size_of
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
+from simulator.filesystems.posix.scratch import is_about_scratch
 from simulator.filesystems.posix.tree import Tree, Undo, undo
 from simulator.operations import Access, Lock, Mode, Operation, Thing
 
@@ -108,6 +109,7 @@ class Server(Protocol):
     def perform(self, rank: int, operation: Operation, now: int = 0) -> Any: ...
     def release(self, rank: int) -> None: ...
     def would_wait(self, rank: int, operation: Lock) -> bool: ...
+    def lose_scratch(self, node: int) -> None: ...
     def digest(self) -> int: ...
     def mark(self) -> int: ...
     def rollback(self, mark: int) -> None: ...
@@ -222,7 +224,7 @@ class LayeredFilesystem:
     names what a restart would see, which has empty caches: see ``PosixModel.digest``.
     """
 
-    __slots__ = ("_decisions", "_journal", "_layer", "_marks", "bounds", "digest", "perform", "server", "unordered")
+    __slots__ = ("_decisions", "_journal", "_layer", "_marks", "bounds", "digest", "server", "unordered")
 
     def __init__(
         self,
@@ -238,9 +240,14 @@ class LayeredFilesystem:
         self._journal = journal
         self._marks: list[int] = []
         self.bounds = bounds
-        self.perform = layer.perform
         self.unordered: bool = getattr(layer, "unordered", False)
         self.digest: Callable[[], int] = getattr(layer, "digest", server.digest)
+
+    def perform(self, rank: int, operation: Operation, now: int = 0) -> Any:
+        """See ``Filesystem.perform``. No layer is between a node and its scratch."""
+        if is_about_scratch(self.server.tree, rank, operation):
+            return self.server.perform(rank, operation, now)
+        return self._layer.perform(rank, operation, now)
 
     def begin(self, choose: Choose | None, acting: Acting | None = None) -> None:
         """An attempt of the job begins, on empty caches.
@@ -267,7 +274,13 @@ class LayeredFilesystem:
 
     def would_wait(self, rank: int, operation: Lock) -> bool:
         """See ``PosixModel.would_wait``."""
+        if is_about_scratch(self.server.tree, rank, operation):
+            return self.server.would_wait(rank, operation)
         return self._layer.would_wait(rank, operation)
+
+    def lose_scratch(self, node: int) -> None:
+        """See ``Filesystem.lose_scratch``."""
+        self.server.lose_scratch(node)
 
     @property
     def accesses(self) -> list[Access] | None:
