@@ -362,7 +362,10 @@ class RealDirectory:
     def _is_scratch(self, path: str, at: int | None) -> bool:
         """Whether what is passed to the kernel leads into a scratch."""
         if not path.startswith("/"):
-            path = OS["readlink"](f"/proc/self/fd/{at}")
+            try:
+                path = OS["readlink"](f"/proc/self/fd/{at}")
+            except OSError:
+                return False
         return path.startswith(f"{scratch_beside(self._root)}/")
 
     def _shown(self, text: str) -> str:

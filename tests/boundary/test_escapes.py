@@ -27,30 +27,30 @@ import simulator
 from simulator.errors import Escape
 from tests.boundary.direct import ROOT, DirectCaller, running
 
-OUTSIDE = "/tmp/ckptrace-escape"
+OUTSIDE = "/opt/ckptrace-escape"
 
 WRITES: dict[str, Callable[[], Any]] = {
-    "os.mkdir('/tmp/ckptrace-escape')": lambda: os.mkdir(OUTSIDE),
-    "os.mkdir('/tmp/ckptrace-escape2')": lambda: os.makedirs(OUTSIDE + "2/a"),
-    "os.rmdir('/tmp/ckptrace-escape')": lambda: os.rmdir(OUTSIDE),
-    "os.unlink('/tmp/ckptrace-escape')": lambda: os.unlink(OUTSIDE),
-    "os.remove('/tmp/ckptrace-escape')": lambda: os.remove(OUTSIDE),
-    "os.rename('f', '/tmp/ckptrace-escape')": lambda: os.rename("f", OUTSIDE),
-    "os.rename('/tmp/ckptrace-escape', 'f')": lambda: os.rename(OUTSIDE, "f"),
-    "os.replace('/tmp/ckptrace-escape', '/tmp/ckptrace-escape2')": lambda: os.replace(OUTSIDE, OUTSIDE + "2"),
-    "os.link('f', '/tmp/ckptrace-escape')": lambda: os.link("f", OUTSIDE),
-    "os.symlink('f', '/tmp/ckptrace-escape')": lambda: os.symlink("f", OUTSIDE),
-    "os.symlink('/tmp/ckptrace-escape', 'l')": lambda: os.symlink(OUTSIDE, "l"),
-    "os.chmod('/tmp/ckptrace-escape', 448)": lambda: os.chmod(OUTSIDE, 0o700),
-    "os.chown('/tmp/ckptrace-escape', 0, 0)": lambda: os.chown(OUTSIDE, 0, 0),
-    "os.utime('/tmp/ckptrace-escape', None)": lambda: os.utime(OUTSIDE),
-    "os.truncate('/tmp/ckptrace-escape', 1)": lambda: os.truncate(OUTSIDE, 1),
-    "os.mkfifo('/tmp/ckptrace-escape')": lambda: os.mkfifo(OUTSIDE),
-    "os.open('/tmp/ckptrace-escape', 65)": lambda: os.open(OUTSIDE, os.O_WRONLY | os.O_CREAT),
-    "open('/tmp/ckptrace-escape', 'w')": lambda: open(OUTSIDE, "w"),  # noqa: SIM115
-    "open('/tmp/ckptrace-escape', 'r+b')": lambda: open(OUTSIDE, "r+b"),  # noqa: SIM115
-    "open('/dev/shm/ckptrace-escape', 'wb')": lambda: Path("/dev/shm/ckptrace-escape").write_bytes(b""),
-    "open('../../../tmp/ckptrace-escape', 'w')": lambda: open("../../../tmp/ckptrace-escape", "w"),  # noqa: SIM115
+    "os.mkdir('/opt/ckptrace-escape')": lambda: os.mkdir(OUTSIDE),
+    "os.mkdir('/opt/ckptrace-escape2')": lambda: os.makedirs(OUTSIDE + "2/a"),
+    "os.rmdir('/opt/ckptrace-escape')": lambda: os.rmdir(OUTSIDE),
+    "os.unlink('/opt/ckptrace-escape')": lambda: os.unlink(OUTSIDE),
+    "os.remove('/opt/ckptrace-escape')": lambda: os.remove(OUTSIDE),
+    "os.rename('f', '/opt/ckptrace-escape')": lambda: os.rename("f", OUTSIDE),
+    "os.rename('/opt/ckptrace-escape', 'f')": lambda: os.rename(OUTSIDE, "f"),
+    "os.replace('/opt/ckptrace-escape', '/opt/ckptrace-escape2')": lambda: os.replace(OUTSIDE, OUTSIDE + "2"),
+    "os.link('f', '/opt/ckptrace-escape')": lambda: os.link("f", OUTSIDE),
+    "os.symlink('f', '/opt/ckptrace-escape')": lambda: os.symlink("f", OUTSIDE),
+    "os.symlink('/opt/ckptrace-escape', 'l')": lambda: os.symlink(OUTSIDE, "l"),
+    "os.chmod('/opt/ckptrace-escape', 448)": lambda: os.chmod(OUTSIDE, 0o700),
+    "os.chown('/opt/ckptrace-escape', 0, 0)": lambda: os.chown(OUTSIDE, 0, 0),
+    "os.utime('/opt/ckptrace-escape', None)": lambda: os.utime(OUTSIDE),
+    "os.truncate('/opt/ckptrace-escape', 1)": lambda: os.truncate(OUTSIDE, 1),
+    "os.mkfifo('/opt/ckptrace-escape')": lambda: os.mkfifo(OUTSIDE),
+    "os.open('/opt/ckptrace-escape', 65)": lambda: os.open(OUTSIDE, os.O_WRONLY | os.O_CREAT),
+    "open('/opt/ckptrace-escape', 'w')": lambda: open(OUTSIDE, "w"),  # noqa: SIM115
+    "open('/opt/ckptrace-escape', 'r+b')": lambda: open(OUTSIDE, "r+b"),  # noqa: SIM115
+    "open('/srv/ckptrace-escape', 'wb')": lambda: Path("/srv/ckptrace-escape").write_bytes(b""),
+    "open('../../../opt/ckptrace-escape', 'w')": lambda: open("../../../opt/ckptrace-escape", "w"),  # noqa: SIM115
 }
 
 STARTS: dict[str, Callable[[], Any]] = {
@@ -81,7 +81,7 @@ def test_a_call_that_reaches_out_is_named_and_does_not_happen(caller: DirectCall
             {**WRITES, **STARTS}[call]()
     assert caller.escapes == [call]
     assert not os.path.lexists(OUTSIDE)
-    assert not os.path.lexists("/dev/shm/ckptrace-escape")
+    assert not os.path.lexists("/srv/ckptrace-escape")
 
 
 # The originals, out of reach of the search for captured ones: in a container, and through CPython's own module.
@@ -100,12 +100,12 @@ AUDITED: dict[str, Callable[[], Any]] = {
     "os.listdir('/dev/null/ckptrace'": lambda: PAST["listdir"](ROOT),
     "os.listdir('.'": lambda: PAST["listdir"]("."),
     "os.scandir(None": lambda: PAST["scandir"](),
-    "os.truncate('/tmp/ckptrace-escape'": lambda: PAST["truncate"](OUTSIDE, 1),
+    "os.truncate('/opt/ckptrace-escape'": lambda: PAST["truncate"](OUTSIDE, 1),
     "open('/dev/null/ckptrace/f', 'r'": lambda: PAST["open"](ROOT + "/f"),
-    "open('/tmp/ckptrace-escape', 'w'": lambda: PAST["open"](OUTSIDE, "w"),
+    "open('/opt/ckptrace-escape', 'w'": lambda: PAST["open"](OUTSIDE, "w"),
     "open('relative', 'r'": lambda: PAST["open"]("relative"),
     "socket.connect(('127.0.0.1', 9)": lambda: socket.socket().connect(("127.0.0.1", 9)),
-    "sqlite3.connect('/tmp/ckptrace-escape'": lambda: sqlite3.connect(OUTSIDE),
+    "sqlite3.connect('/opt/ckptrace-escape'": lambda: sqlite3.connect(OUTSIDE),
 }
 if sys.version_info >= (3, 12):  # before, starting a thread raised no event
     AUDITED["_thread.start_new_thread(<built-in function print>"] = lambda: PAST["thread"](print, ())
@@ -145,14 +145,14 @@ def test_the_standard_librarys_own_events_are_no_escapes(caller: DirectCaller) -
 def test_a_refused_call_raises_even_if_the_engine_only_notes_it(caller: DirectCaller) -> None:
     noted: list[str] = []
     caller.escaped = noted.append  # type: ignore[method-assign]
-    with running(caller), pytest.raises(Escape, match=r"rank 0 .* os\.mkdir\('/tmp/ckptrace-escape'\)"):
+    with running(caller), pytest.raises(Escape, match=r"rank 0 .* os\.mkdir\('/opt/ckptrace-escape'\)"):
         os.mkdir(OUTSIDE)
-    assert noted == ["os.mkdir('/tmp/ckptrace-escape')"]
+    assert noted == ["os.mkdir('/opt/ckptrace-escape')"]
 
 
 def test_long_arguments_are_cut(caller: DirectCaller) -> None:
     with running(caller), pytest.raises(Escape):
-        os.mkdir("/tmp/" + "x" * 200)
+        os.mkdir("/opt/" + "x" * 200)
     assert len(caller.escapes[0]) < 100
 
 
@@ -166,10 +166,10 @@ def test_signal_handlers_are_not_installed_in_the_tools_process(caller: DirectCa
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: os.mkdir("/tmp/ckptrace-escape"), "only paths below rank.root are simulated"),
+        (lambda: os.mkdir("/opt/ckptrace-escape"), "only paths below rank.root are simulated, and new ones in /tmp"),
         (threading.Thread(target=print).start, "use rank.background(function) instead of a thread"),
         (lambda: subprocess.run(["ls"], check=True), "a rank cannot start processes"),
-        (lambda: posix.mkdir("/tmp/ckptrace-escape"), "call the function through its module"),
+        (lambda: posix.mkdir("/opt/ckptrace-escape"), "call the function through its module"),
     ],
 )
 def test_a_refusal_says_where_it_was_and_what_to_do(call: Callable[[], Any], said: str) -> None:

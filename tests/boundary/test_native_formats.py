@@ -113,9 +113,9 @@ def test_torch_maps_no_simulated_file(caller: DirectCaller) -> None:
             with pytest.raises(Escape):
                 refused()
         with pytest.raises(Escape):
-            torch.save(STATE, "/tmp/ckptrace-escape.pt")
+            torch.save(STATE, "/opt/ckptrace-escape.pt")
     assert caller.escapes == [
-        "torch.load with mmap=True('m.pt')", "torch.from_file('m.pt')", "torch.save('/tmp/ckptrace-escape.pt')"
+        "torch.load with mmap=True('m.pt')", "torch.from_file('m.pt')", "torch.save('/opt/ckptrace-escape.pt')"
     ]  # fmt: skip
 
 
@@ -293,10 +293,10 @@ def test_a_short_write_is_continued(caller: DirectCaller) -> None:
 def test_serialising_outside_is_an_escape(caller: DirectCaller) -> None:
     with running(caller):
         with pytest.raises(Escape):
-            safetensors.torch.save_file(TENSORS, "/tmp/ckptrace-escape")
+            safetensors.torch.save_file(TENSORS, "/opt/ckptrace-escape")
         with pytest.raises(TypeError):
             serialize_file(caller, {}, b"m.safetensors")
-    assert caller.escapes == ["safetensors.serialize_file('/tmp/ckptrace-escape')"]
+    assert caller.escapes == ["safetensors.serialize_file('/opt/ckptrace-escape')"]
 
 
 def test_real_files_outside_are_read_as_ever(caller: DirectCaller, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 import simulator
 from simulator.errors import Escape
 from simulator.faults import Faults
+from simulator.filesystems import PosixModel, RealDirectory
+from simulator.operations import Link, Mkdir, Open, Operation, Readdir, Readlink, Rename, Rmdir, Stat, Symlink, Unlink
 from simulator.rank import Rank
 from simulator.scenario import FilesystemChoice
 
@@ -211,6 +214,53 @@ def test_what_really_exists_there_can_be_read_and_not_be_written() -> None:
         with pytest.raises(Escape, match=f"{directory}/more"):
             simulator.explore(writes, schedules=5)
         assert os.listdir(directory) == ["data"]
+
+
+CALLS = [
+    Mkdir("d", 0o755),
+    Mkdir("/tmp/d", 0o755),
+    Open("/tmp/d/a", os.O_CREAT | os.O_WRONLY, 0o644),
+    Open("a", os.O_CREAT | os.O_WRONLY, 0o644),
+    *(Rename(source, target) for source in ("/tmp/d/a", "a", "/tmp/none/a") for target in ("/tmp/d/a", "b", "none/b")),
+    *(Link(source, target) for source in ("/tmp/d/a", "b", "/tmp/none") for target in ("/tmp/d/a", "/tmp/e", "b", "f")),
+    Symlink("/tmp/d", "/tmp/l"),
+    Readlink("/tmp/l"),
+    Readdir("/tmp/l"),
+    Readdir("/tmp"),
+    Readdir(""),
+    Stat("/tmp/l/a"),
+    Stat("/tmp/l", False),
+    Rmdir("/tmp/d"),
+    Unlink("/tmp/d/a"),
+    Rmdir("/tmp/d"),
+    Stat("/var/tmp"),
+]
+
+
+def test_the_model_and_a_real_directory_agree_on_what_is_where(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir(0o755)
+    model = PosixModel()
+    model.tree.ranks_per_node = 2
+    with closing(RealDirectory(tmp_path / "root", ranks_per_node=2)) as real:
+        for rank in (0, 1, 2):
+            for call in CALLS:
+                given = [_given(filesystem, rank, call) for filesystem in (model, real)]
+                assert given[0] == given[1], (rank, call)
+        for filesystem in (model, real):
+            filesystem.lose_scratch(0)
+            filesystem.release(0)
+            assert filesystem.perform(1, Readdir("/tmp")) == ()
+            assert [name for name, _, _ in filesystem.perform(2, Readdir("/tmp"))] == ["e", "l"]
+
+
+def _given(filesystem: Any, rank: int, call: Operation) -> Any:
+    try:
+        value = filesystem.perform(rank, call)
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    if isinstance(call, Readdir):
+        return [(name, kind) for name, kind, _ in value]
+    return (value.mode, value.links, value.size, value.device) if isinstance(call, Stat) else value
 
 
 def test_a_transaction_of_fsspec_moves_what_it_wrote_to_a_temporary_file() -> None:

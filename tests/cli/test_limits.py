@@ -19,11 +19,11 @@ def test_a_scenario_without_a_call_about_a_file_is_no_pass(ckptrace: Command) ->
 
 
 def test_code_that_escapes_to_the_real_disk_is_named(ckptrace: Command) -> None:
-    ckptrace.write("escapes.py", "import os\ndef saver(rank):\n    os.mkdir('/tmp/ckptrace-escape')\n")
+    ckptrace.write("escapes.py", "import os\ndef saver(rank):\n    os.mkdir('/opt/ckptrace-escape')\n")
     called = ckptrace("explore", "--program", "escapes.py:saver")
     assert called.code == 3
-    assert "/tmp/ckptrace-escape" in called.err
-    assert not Path("/tmp/ckptrace-escape").exists()
+    assert "/opt/ckptrace-escape" in called.err
+    assert not Path("/opt/ckptrace-escape").exists()
 
 
 def test_a_budget_that_ends_a_run_is_no_pass(ckptrace: Command) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from simulator.filesystems import Attributes, PosixModel, RealDirectory
 from simulator.operations import Operation
-from tests.filesystems.durability.mounting import MAKERS, images, mounted, reason_not_to
+from tests.filesystems.durability.mounting import KINDS, images, mounted, reason_not_to
 from tests.filesystems.generation import RANKS, Program, Writer
 from tests.filesystems.outcomes import PRIVILEGED, Inodes, alike, outcome, tree, unspecified
 
@@ -27,13 +27,14 @@ def test_the_same_program_gives_the_same_results_and_the_same_tree(real_director
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("filesystem", MAKERS)
+@pytest.mark.parametrize("filesystem", KINDS)
 def test_so_it_is_on_file_systems_in_images(filesystem: str) -> None:
-    reason = reason_not_to(filesystem)
+    kind = KINDS[filesystem]
+    reason = reason_not_to(kind)
     if reason is not None:
         pytest.skip(reason)
-    with images(filesystem, 1) as (image,), mounted(image) as directory:
-        make = LikeBtrfs if filesystem == "btrfs" else PosixModel
+    with images(kind, 1) as (image,), mounted(image) as directory:
+        make = LikeBtrfs if kind.name == "btrfs" else PosixModel
         assert sum(carried_out_alike(directory / "root", seed, make) for seed in range(4)) >= 100_000
 
 

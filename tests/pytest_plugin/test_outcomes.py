@@ -59,7 +59,7 @@ def test_code_that_differs_from_run_to_run_is_told_so(sessions: Sessions) -> Non
 
 
 def test_what_reaches_the_real_disk_is_no_race(sessions: Sessions) -> None:
-    result = sessions.run(source=marked(body='work(rank); open("/tmp/escaped", "w")'))
+    result = sessions.run(source=marked(body='work(rank); open("/opt/escaped", "w")'))
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["checkpoint_race: rank 0 reached past the simulation: *"])
     assert sessions.kept == []
