@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ class Experiment:
             instants=self.scenario.faults.job_death,
             when=when,
             outages=self._outages(filesystem) if outages else None,
+            known=self.scenario.known,
         )
 
     def _outages(self, filesystem: Filesystem) -> OutageJudge | None:
@@ -156,7 +158,14 @@ class Experiment:
             scenario.invariants,
             self.bound.best if self.bound is not None else None,
             scenario.faults.power_losses,
+            scenario.known,
         )
+
+    def setting_aside(self, known: Collection[str]) -> Experiment:
+        """The same experiment, whose runs go on past the failures with these signatures."""
+        other = copy.copy(self)
+        other.scenario = msgspec.structs.replace(self.scenario, known=tuple(known))
+        return other
 
     def outlook(self, bound: int | None) -> Outlook:
         """What a power loss could leave, as far as anybody can tell the difference; so many disks at most."""
@@ -265,11 +274,12 @@ class Experiment:
             engine.record_effects = effects
             return engine
 
-        return execute(
+        judge = (judge_by or self.judge)(filesystem)
+        run = execute(
             filesystem,
             factory,
             scheduler,
-            judge=(judge_by or self.judge)(filesystem),
+            judge=judge,
             plan=plan,
             faults=scenario.faults,
             ranks_per_node=scenario.cluster.ranks_per_node,
@@ -277,6 +287,9 @@ class Experiment:
             budgets=scenario.budgets,
             draw=draw,
         )
+        if isinstance(judge, Judge):
+            run.met = frozenset(judge.met)
+        return run
 
 
 def _with_the_workload_of(strategy: type[Any], scenario: Scenario) -> Scenario:

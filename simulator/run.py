@@ -120,6 +120,8 @@ class Run(msgspec.Struct):
     violation: Violation | None = None
     incomplete: str | None = None
     interleaved: bool = False
+    met: frozenset[str] = frozenset()
+    """The signatures of the known failures that it went past."""
 
     @property
     def violation_name(self) -> str | None:

@@ -117,7 +117,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``program`` is a plain program instead of a strategy, ``path/to/file.py:function``, or the node id of a pytest test,
     which has a double colon and can be run by pytest only; ``pick`` names the function of a plain program that says
     what a restart would take. ``command`` is an unmodified program instead. ``invariants`` are the ones that are judged
-    (None: all).
+    (None: all), ``known`` the signatures of failures that are set aside: a run goes on past them.
     """
 
     cluster: Cluster = Cluster()
@@ -127,6 +127,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command: CommandChoice | None = None
     pick: str | None = None
     invariants: tuple[str, ...] | None = None
+    known: tuple[str, ...] = ()
     filesystem: FilesystemChoice = FilesystemChoice()
     costs: CostChoice = CostChoice()
     faults: Faults = Faults()

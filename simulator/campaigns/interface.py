@@ -119,11 +119,15 @@ def explore(
     pick: Callable[[Path], Path | None] | None = None,
     invariants: Invariants = (),
     progress: Progress | None = None,
+    go_on: bool = False,
 ) -> Result:
     """Sample schedules of a program (run once a rank) until an invariant is violated or ``schedules`` were run.
 
     ``programs`` may also be a strategy (a class with ``save`` and ``pick``, an instance, or its name). ``invariants``
     are names, which select built-in ones, and functions, which add one's own.
+
+    With ``go_on`` a failure that was found is set aside, and the search goes on past it: ``result.failures`` has one of
+    each kind, the gravest first, and ``result.hidden`` says what they hide.
 
     Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
     when no rank makes a call about a file or the code is not deterministic.
@@ -149,5 +153,11 @@ def explore(
     )
     with installed():
         return sample(
-            experiment, schedules=schedules, scheduler=scheduler, seed=seed, seconds=seconds, progress=progress
+            experiment,
+            schedules=schedules,
+            scheduler=scheduler,
+            seed=seed,
+            seconds=seconds,
+            progress=progress,
+            go_on=go_on,
         )

@@ -53,6 +53,11 @@ class Result(msgspec.Struct):
     states: int = 0
     operations: int = 0
     failure: Failure | None = None
+    """The gravest of the failures, where there are several."""
+    failures: list[Failure] = []
+    """All that were found, one of each kind, the gravest first; more than one where the search went on."""
+    hidden: str | None = None
+    """What the failures kept from being seen, in words."""
     digest: str | None = None
     coverage: str = ""
     """What a verdict without a failure covers, in words."""
@@ -66,6 +71,11 @@ class Result(msgspec.Struct):
     warnings: list[str] = []
     """What a reader must know who takes the verdict for more than it says."""
 
+    def __post_init__(self) -> None:
+        """A result with one failure has it in both fields."""
+        if self.failure is not None and not self.failures:
+            self.failures = [self.failure]
+
     def __repr__(self) -> str:
         return f"<Result {self._head()}>"
 
@@ -75,6 +85,9 @@ class Result(msgspec.Struct):
         if self.reason:
             lines.append(self.reason)
         lines += [f"warning: {each}" for each in self.warnings]
+        lines += [f"also violated {failure.invariant}: {failure.error}" for failure in self.failures[1:]]
+        if self.hidden and len(self.failures) > 1:
+            lines.append(self.hidden)
         if self.failure is not None:
             lines.append(
                 "print(simulator.as_text(result)) shows the schedule, simulator.replay(result.failure) runs it"

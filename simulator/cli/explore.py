@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from simulator.cli.expansion import expanded
-from simulator.cli.options import SEARCH, Confirm, For, Json, Out, ScenarioFile, ScenarioOptions, Seed, seconds_of
+from simulator.cli.options import SEARCH, Confirm, For, GoOn, Json, Out, ScenarioFile, ScenarioOptions, Seed, seconds_of
 from simulator.errors import UsageError
 
 _DEFAULT_SCHEDULES = 1000
@@ -34,6 +34,7 @@ def explore(
     ] = None,
     for_: For = None,
     seed: Seed = 0,
+    go_on: GoOn = False,
     out: Out = Path("ckptrace-out"),
     confirm: Confirm = True,
     json: Json = None,
@@ -56,5 +57,7 @@ def explore(
     check_directory(out)
     check_file(json)
     with watched(sys.stderr, None if most == _NO_LIMIT else most, seconds) as progress:
-        result = search(wanted, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, progress=progress)
+        result = search(
+            wanted, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, progress=progress, go_on=go_on
+        )
     return conclude(result, out, json, confirm=confirm)

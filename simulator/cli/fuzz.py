@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from simulator.cli.expansion import expanded
-from simulator.cli.options import OUTPUT, SEARCH, Confirm, For, Json, ScenarioOptions, Seed, seconds_of
+from simulator.cli.options import OUTPUT, SEARCH, Confirm, For, GoOn, Json, ScenarioOptions, Seed, seconds_of
 from simulator.errors import UsageError
 
 
@@ -32,6 +32,7 @@ def fuzz(
         typer.Option(metavar="N", help="Processes.  [default: as many as there are cores]", rich_help_panel=SEARCH),
     ] = None,
     seed: Seed = 0,
+    go_on: GoOn = True,
     corpus: Annotated[
         Path,
         typer.Option(
@@ -75,6 +76,7 @@ def fuzz(
             workers=workers or cpu_count(),
             seed=seed,
             confirm=confirm,
+            go_on=go_on,
             listener=view,
         )
     if json != "-":

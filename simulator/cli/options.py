@@ -32,6 +32,14 @@ For = Annotated[
     str | None,
     typer.Option("--for", metavar="TIME", help="Stop after this time: 30s, 5m, 2h.", rich_help_panel=SEARCH),
 ]
+GoOn = Annotated[
+    bool,
+    typer.Option(
+        "--go-on/--stop-at-first",
+        help="Set a failure that was found aside and go on, until the schedules or the time are used up.",
+        rich_help_panel=SEARCH,
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where traces of failures go.", rich_help_panel=OUTPUT)]
 Json = Annotated[
     str | None,

@@ -91,7 +91,7 @@ def replay(
     if json != "-":
         print_replay(console_for(), recorded, result)
     if json is not None:
-        write_json(result_object(result, trace if result.failure is not None else None), json)
+        write_json(result_object(result, [trace]), json)
     if result.verdict == "clean" and (result.reason is not None or recorded.verdict is not None):
         return 3
     return EXIT_CODES[result.verdict]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.cli.options import CODE, ERROR_RULE, FAULTS, JOB, OUTPUT, SEARCH, For, Json, Out, Seed, seconds_of
+from simulator.cli.options import CODE, ERROR_RULE, FAULTS, JOB, OUTPUT, SEARCH, For, GoOn, Json, Out, Seed, seconds_of
 from simulator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def run(
     ] = None,
     for_: For = None,
     seed: Seed = 0,
+    go_on: GoOn = True,
     silence: Annotated[
         str, typer.Option(metavar="TIME", help="How long a rank may make no call.", rich_help_panel=SEARCH)
     ] = "60s",
@@ -194,6 +195,7 @@ def run(
             limited=most != _NO_LIMIT,
             seconds=seconds,
             seed=seed,
+            go_on=go_on,
             out=out,
             json=json,
         )
@@ -209,7 +211,13 @@ def run(
                 steering = steer(experiment, schedules=most, seconds=seconds, progress=progress)
                 return _conclude_races(steering, out, json)
             result = search(
-                experiment, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, progress=progress
+                experiment,
+                scheduler=scheduler,
+                schedules=most,
+                seed=seed,
+                seconds=seconds,
+                progress=progress,
+                go_on=go_on,
             )
     return conclude(result, out, json, confirm=False)
 

@@ -23,6 +23,7 @@ def run_behind(
     limited: bool,
     seconds: float | None,
     seed: int,
+    go_on: bool,
     out: Path,
     json: str | None,
 ) -> int:
@@ -52,7 +53,13 @@ def run_behind(
     try:
         with watched(sys.stderr, schedules if limited else None, seconds) as progress, installed():
             result = sample(
-                experiment, scheduler=scheduler, schedules=schedules, seed=seed, seconds=seconds, progress=progress
+                experiment,
+                scheduler=scheduler,
+                schedules=schedules,
+                seed=seed,
+                seconds=seconds,
+                progress=progress,
+                go_on=go_on,
             )
     except Escape as escape:
         raise Escape(

@@ -74,6 +74,10 @@ class Judge:
     find is judged after every step, as if the job died there; without, only when an attempt has ended. ``when`` picks
     some of these instants, where looking is dear. With ``outages`` each is judged as if the power failed there, too.
 
+    Violations whose signature is in ``known`` are set aside, and noted in ``met``. A state has one verdict, so what
+    else is wrong with a restart there is not looked for. Once a rank has raised or hangs, the errors and hangs that
+    follow are not judged: a launcher would put an end to the job.
+
     ``milestones`` are the instants (attempt, steps done) at which a restart would for the first time have resumed from
     a newer step than before: what judging ``keep`` at a later instant has to know.
     """
@@ -92,8 +96,11 @@ class Judge:
         instants: bool = True,
         when: Callable[[Engine], bool] | None = None,
         outages: Outages | None = None,
+        known: Collection[str] = (),
     ) -> None:
         self._outages = outages
+        self._known = frozenset(known)
+        self.met: set[str] = set()
         self._struck = False
         self._filesystem: Any = filesystem
         self._root = root
@@ -135,8 +142,19 @@ class Judge:
             self._restorable = outages.certain
         violation = self._observed(engine)
         if violation is not None or self._struck:
-            return after_outage(violation) if violation is not None and self._struck else violation
-        return outages.judge(self._world(engine), self._promised)
+            return violation
+        return self._new(outages.judge(self._world(engine), self._promised))
+
+    def _new(self, violation: Violation | None) -> Violation | None:
+        """The violation as it is told, unless it is set aside."""
+        if violation is None:
+            return None
+        if self._struck:
+            violation = after_outage(violation)
+        if violation.signature not in self._known:
+            return violation
+        self.met.add(violation.signature)
+        return None
 
     def _observed(self, engine: Engine) -> Violation | None:
         if not self.excused:
@@ -144,21 +162,31 @@ class Judge:
                 rank = engine.failed[0]
                 error = engine.endings[rank].error
                 assert error is not None
-                return Violation("no-error", f"rank {rank} raised {text_of(error, self._root)}", rank)
-            if engine.mismatch is not None and self._counts("no-hang"):
+                found = self._new(Violation("no-error", f"rank {rank} raised {text_of(error, self._root)}", rank))
+                if found is not None:
+                    return found
+                self.excused = True
+            elif engine.mismatch is not None and self._counts("no-hang"):
                 m = engine.mismatch
-                return Violation(
-                    "no-hang",
-                    f"rank {m.rank} issued {m.issued} where rank {m.other} issued {m.expected} "
-                    f"(collective {m.position} of their communicator): a real job hangs",
-                    m.rank,
+                found = self._new(
+                    Violation(
+                        "no-hang",
+                        f"rank {m.rank} issued {m.issued} where rank {m.other} issued {m.expected} "
+                        f"(collective {m.position} of their communicator): a real job hangs",
+                        m.rank,
+                    )
                 )
+                if found is not None:
+                    return found
+                self.excused = True
         if len(engine.resumed) != self._resumed and self._counts("agree"):
             self._resumed = len(engine.resumed)
             steps = {step for step, _ in engine.resumed.values()}
             if len(steps) > 1:
                 said = ", ".join(f"rank {r}: {name or 'nothing'}" for r, (_, name) in sorted(engine.resumed.items()))
-                return Violation("agree", f"the ranks resumed from different checkpoints: {said}")
+                found = self._new(Violation("agree", f"the ranks resumed from different checkpoints: {said}"))
+                if found is not None:
+                    return found
         if self._verdicts is None and not self._always:
             return None
         promised = len(engine.saves) != self._saves.seen
@@ -176,15 +204,15 @@ class Judge:
 
     def finish(self, engine: Engine, *, died: bool) -> Violation | None:
         """Judge the end of an attempt: who hangs, what was left behind, and the user's final checks."""
-        violation = self._finished(engine, died=died)
-        return after_outage(violation) if violation is not None and self._struck else violation
-
-    def _finished(self, engine: Engine, *, died: bool) -> Violation | None:
         if not died and not self.excused:
             waiting = engine.waiting()
             if waiting and self._counts("no-hang"):
                 said = ", ".join(f"rank {rank} in {what}" for rank, what in sorted(waiting.items()))
-                return Violation("no-hang", f"the job cannot end: {said}; the other ranks have ended", min(waiting))
+                text = f"the job cannot end: {said}; the other ranks have ended"
+                found = self._new(Violation("no-hang", text, min(waiting)))
+                if found is not None:
+                    return found
+                self.excused = True
         if not self._instants:
             left = self._restart(engine)
             if left is not None:
@@ -192,7 +220,7 @@ class Judge:
         # An attempt that saved nothing had no occasion to clean up what an earlier one left.
         saved = len(engine.saved) == self._world_size
         if saved and not died and not self.excused and self._bound is not None and self._counts("no-leak"):
-            leak = leaked(self._filesystem, self._bound)
+            leak = self._new(leaked(self._filesystem, self._bound))
             if leak is not None:
                 return leak
         return self._user(self._final, engine)
@@ -211,14 +239,14 @@ class Judge:
         if violation is None and seen.step is not None and seen.step > self._restorable:
             self._restorable = seen.step
             self.milestones.append((engine.attempt, len(engine.steps)))
-        return violation if violation is not None and self._counts(violation.invariant) else None
+        return self._new(violation) if violation is not None and self._counts(violation.invariant) else None
 
     def _user(self, checks: Sequence[Check], engine: Engine) -> Violation | None:
         if not checks:
             return None
         for check in checks:
             if self._counts(name_of(check)):
-                violation, _ = ask(check, self._world(engine), self._filesystem)
+                violation = self._new(ask(check, self._world(engine), self._filesystem)[0])
                 if violation is not None:
                     return violation
         return None

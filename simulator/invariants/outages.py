@@ -195,7 +195,9 @@ class OutageJudge:
         judged: Collection[str] | None,
         best: int | None,
         budget: int,
+        known: Collection[str] = (),
     ) -> None:
+        self._known_failures = frozenset(known)
         self._durable = durable
         self._outlook = outlook
         self._judged = judged
@@ -241,7 +243,11 @@ class OutageJudge:
     def _wrong(self, found: Verdict, promised: int) -> Violation | None:
         violation = found.said or wrong_with(found.seen, promised, self.certain, self._best)
         judged = self._judged
-        return violation if violation is not None and (judged is None or violation.invariant in judged) else None
+        if violation is None or (judged is not None and violation.invariant not in judged):
+            return None
+        if not self._known_failures:
+            return violation
+        return None if after_outage(violation).signature in self._known_failures else violation
 
 
 def _identity(disk: PosixModel) -> tuple[int, int]:

@@ -35,6 +35,7 @@ _WEIGHTS: Final = (
     "pytorch_model.bin.index.json",
     "pytorch_model_fsdp.bin",
 )
+_WEIGHTS_BEGIN: Final = ("model", "pytorch_model", "adapter_model")
 _RANDOM_STATE: Final = re.compile(r"rng_state_(\d+)\.pth")
 _RANDOM_STATES: Final = re.compile(r"random_states_(\d+)\.pkl")
 _ZERO_STATE: Final = re.compile(r"((?:bf16_|fp16_)?zero_pp_rank_)(\d+)(_mp_rank_)(\d+)(_(?:optim|model)_states\.pt)")
@@ -74,6 +75,7 @@ class Lack(msgspec.Struct, frozen=True):
 
 
 _EMPTY: Final = "is empty"
+_NO_WEIGHTS: Final = "nor are there weights of any other form"
 _TORN: Final = "is torn"
 
 
@@ -168,14 +170,21 @@ def is_usual(found: Checkpoint) -> bool:
 
 def without(found: Checkpoint, gone: Iterable[str]) -> Checkpoint:
     """The same checkpoint, lacking these files as well, which it had when it was whole."""
-    named = {lack.name for lack in found.lacks}
+    gone = set(gone)
+    # Which form the weights have is known then.
+    before = tuple(lack for lack in found.lacks if lack.use != _NO_WEIGHTS or gone.isdisjoint(_WEIGHTS))
+    named = {lack.name for lack in before}
     tolerates = found.kind < len(_LAYOUTS) and _LAYOUTS[found.kind].tolerates
     lacks = [
-        Lack(name, use=_USES.get(name, "which was there"), tolerated=tolerates or _is_random_state(name))
+        Lack(
+            name,
+            use=_USES.get(name, "which was there"),
+            tolerated=(tolerates and not name.startswith(_WEIGHTS_BEGIN)) or _is_random_state(name),
+        )
         for name in sorted(gone)
         if name not in named
     ]
-    return msgspec.structs.replace(found, lacks=(*found.lacks, *lacks))
+    return msgspec.structs.replace(found, lacks=(*before, *lacks))
 
 
 def _is_random_state(name: str) -> bool:
@@ -226,7 +235,7 @@ def _model(directory: Path, names: list[str], world_size: int) -> Iterator[Lack]
         inner = [name for name in names if name.startswith(("global_step", "pytorch_model"))]
         if not inner:
             adapter = "adapter_config.json" in names
-            yield Lack(f"{'adapter_' * adapter}model.safetensors", use="nor are there weights of any other form")
+            yield Lack(f"{'adapter_' * adapter}model.safetensors", use=_NO_WEIGHTS)
     for name in names:
         if name.startswith("pytorch_model_fsdp_"):
             yield from _below(directory, name, _dcp)

@@ -32,12 +32,13 @@ def fuzz_object(result: FuzzResult) -> dict[str, Any]:
         operations=sum(each.result.operations for each in result.scenarios),
         coverage=coverage(result),
     )
-    table = result_object(total, None)
+    table = result_object(total)
     table["scenario"] = alone["scenario"] if alone is not None else None
     table["digest"] = alone["digest"] if alone is not None else None
     table["reason"] = "; ".join(f"{each.name}: {each.result.reason}" for each in result.scenarios if each.result.reason)
     table["reason"] = (table["reason"] or None) if result.verdict == "incomplete" else None
     table["failure"] = failures[0] if failures else None
+    table["failures"] = failures
     table["invariant"] = failures[0]["invariant"] if failures else None
     if failures and alone is None:
         table["digest"] = next(each["digest"] for each in scenarios if each["failures"])
@@ -60,7 +61,7 @@ def coverage(result: FuzzResult) -> str:
 
 
 def _scenario(fuzzed: FuzzedScenario) -> dict[str, Any]:
-    table = result_object(fuzzed.result, None)
+    table = result_object(fuzzed.result)
     failures = [_failure(fuzzed.result, each) for each in fuzzed.failures]
     return {
         **table,
@@ -86,7 +87,7 @@ def _failure(result: Result, fuzzed: FuzzedFailure) -> dict[str, Any]:
         failure = Failure(verdict.invariant, verdict.rank, verdict.message, verdict.signature, trace)
         said = Confirmation(found.outcome, found.disk or "", found.filesystem) if found.outcome is not None else None
         result = Result(result.verdict, 0, 0.0, 0, {}, failure=failure)
-        table = result_object(result, fuzzed.trace, said)["failure"]
+        table = result_object(result, [fuzzed.trace], [said])["failure"]
         table["schedule"] = found.schedule
     return {**table, "known": fuzzed.known, "arm": found.arm}
 

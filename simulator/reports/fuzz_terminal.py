@@ -32,6 +32,8 @@ def print_fuzzed(console: Console, result: FuzzResult) -> None:
     for scenario in result.scenarios:
         if scenario.result.reason is not None:
             console.print(f"\n{scenario.name}: {scenario.result.reason}", soft_wrap=True)
+        if scenario.result.hidden is not None:
+            console.print(f"\n{scenario.name}: {scenario.result.hidden}", soft_wrap=True)
         for failure in scenario.failures:
             _print_failure(console, scenario, failure)
         for found in scenario.repaired:

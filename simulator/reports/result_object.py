@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,13 @@ from simulator.reports.reason import raised_at
 from simulator.trace import FORMAT_VERSION
 
 
-def result_object(result: Result, trace: Path | None, confirmation: Confirmation | None = None) -> dict[str, Any]:
-    """Plain data with the fields of ``Result``; ``failure.trace`` is the path of the trace file."""
+def result_object(
+    result: Result, traces: Sequence[Path | None] = (), confirmations: Sequence[Confirmation | None] = ()
+) -> dict[str, Any]:
+    """Plain data with the fields of ``Result``; ``failure.trace`` is the path of the trace file.
+
+    ``traces`` are those paths, failure by failure, and ``confirmations`` what a real disk says of each.
+    """
     fields = (
         "verdict",
         "schedules",
@@ -28,6 +35,7 @@ def result_object(result: Result, trace: Path | None, confirmation: Confirmation
         "digest",
         "coverage",
         "reason",
+        "hidden",
         "followed",
         "scenario",
         "certificate",
@@ -36,7 +44,10 @@ def result_object(result: Result, trace: Path | None, confirmation: Confirmation
     table: dict[str, Any] = {"version": version(), "format": FORMAT_VERSION}
     table |= {field: getattr(result, field) for field in fields}
     table["invariant"] = result.failure.invariant if result.failure is not None else None
-    table["failure"] = _failure(result.failure, trace, confirmation) if result.failure is not None else None
+    count = len(result.failures)
+    failures = [_failure(*each) for each in zip_longest(result.failures, traces[:count], confirmations[:count])]
+    table["failure"] = failures[0] if failures else None
+    table["failures"] = failures
     return table
 
 
@@ -44,6 +55,7 @@ def _failure(failure: Failure, trace: Path | None, confirmation: Confirmation | 
     explanation = failure.trace.explanation
     return {
         "invariant": failure.invariant,
+        "degraded": failure.degraded,
         "rank": failure.rank,
         "error": failure.error,
         "site": raised_at(failure.trace),

@@ -47,5 +47,7 @@ def _case(each: Reported) -> dict[str, Any]:
         "said": outcome.said,
         "seconds": outcome.seconds,
         "expected": None if expected is None else msgspec.to_builtins(expected),
-        "result": None if outcome.result is None else result_object(outcome.result, each.trace, outcome.confirmation),
+        "result": None
+        if outcome.result is None
+        else result_object(outcome.result, [each.trace], [outcome.confirmation]),
     }

@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from simulator.campaigns.replay.divergence import SAME_STEPS
-from simulator.campaigns.result import Result
+from simulator.campaigns.result import Failure, Result
 from simulator.narration import source_line
 from simulator.reports.folding import fold_without_lane, folded
 from simulator.reports.joining import joined
@@ -82,6 +82,14 @@ def print_result(console: Console, result: Result) -> None:
     console.print(spent)
     _print_reason(console, reason)
     print_lanes(console, result.failure.trace, reason)
+
+
+def print_further(console: Console, failure: Failure) -> None:
+    """One of the other failures of a search: the verdict, its schedule and its reason, without the lanes."""
+    reason = reason_of(failure.trace)
+    console.print(_violated(reason))
+    console.print(f"schedule {failure.schedule:,}")
+    _print_reason(console, reason)
 
 
 def print_replay(console: Console, recorded: Trace, result: Result) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,17 +111,19 @@ class CommandExperiment:
             self.engines.append(engine)
             return engine
 
+        judge = CommandJudge(self.watch, cluster.world_size, scenario.invariants, scenario.known)
         run = execute(
             PosixModel(),  # What the ranks act on is the real directory; nobody asks this one.
             engine_of,
             scheduler,
-            judge=CommandJudge(self.watch, cluster.world_size, scenario.invariants),
+            judge=judge,
             plan=plan,
             faults=scenario.faults,
             ranks_per_node=cluster.ranks_per_node,
             restarts=scenario.restarts,
             budgets=scenario.budgets,
         )
+        run.met = frozenset(judge.met)
         for record, engine in zip(run.attempts, self.engines, strict=False):
             record.meetings = engine.meetings()
         if run.incomplete is not None and self.engines:
@@ -129,6 +133,16 @@ class CommandExperiment:
         if isinstance(self._starter, Warm) and not self._learned:
             self._learned = bool(self._starter.learn())
         return run
+
+    @contextmanager
+    def setting_aside(self, known: Collection[str]) -> Iterator[None]:
+        """Meanwhile, runs go on past the failures with these signatures."""
+        before = self.scenario
+        self.scenario = msgspec.structs.replace(before, known=tuple(known))
+        try:
+            yield
+        finally:
+            self.scenario = before
 
     def recorded(self) -> dict[str, Any]:
         """The scenario for a trace, which may be replayed from elsewhere."""

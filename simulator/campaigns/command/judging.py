@@ -48,7 +48,7 @@ class CommandJudge:
         self._saved = _Saved(self._root, world_size)
         self._opened: dict[tuple[int, int], str] = {}
         self._seen = 0
-        self.set_aside: set[str] = set()
+        self.met: set[str] = set()
         self.excused = False
 
     def begin(self) -> None:
@@ -94,7 +94,7 @@ class CommandJudge:
         """The violation, unless it is set aside."""
         if violation is None or violation.signature not in self._known:
             return violation
-        self.set_aside.add(violation.signature)
+        self.met.add(violation.signature)
         return None
 
     def _changed(self, steps: Iterable[Step]) -> Iterator[str]:

@@ -21,7 +21,10 @@ _MOST_RUNS = 60
 
 
 def minimised(experiment: CommandExperiment, failing: Run, most: int = _MOST_RUNS) -> Run:
-    """The smallest run found, in up to ``most`` runs, that violates what the failing one does with the same words."""
+    """The smallest run found, in up to ``most`` runs, that violates what the failing one does with the same words.
+
+    A failure of a restarted job stays one.
+    """
     return _Minimiser(experiment, failing, most).result()
 
 
@@ -30,6 +33,7 @@ class _Minimiser:
         assert failing.violation is not None
         self._experiment = experiment
         self._signature = failing.violation.signature
+        self._restarted = len(failing.attempts) > 1
         self._best = failing
         self._left = most
 
@@ -78,6 +82,8 @@ class _Minimiser:
 
     def _keeps(self, run: Run) -> bool:
         alike = run.violation is not None and run.violation.signature == self._signature
+        # That a restarted job fails is another finding than that one fails at first.
+        alike = alike and (len(run.attempts) > 1) == self._restarted
         if not alike or cost_of(run) >= cost_of(self._best):
             return False
         self._best = run

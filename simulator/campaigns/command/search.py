@@ -8,8 +8,9 @@ from random import Random
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
-from simulator.campaigns.result import Result
+from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.searching.determinism import check_same
+from simulator.campaigns.searching.findings import Finding, Findings, by_gravity
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.campaigns.searching.vacuity import Repeats, instants_of, one_class_in_words
@@ -29,8 +30,13 @@ def search(
     seed: int = 0,
     seconds: float | None = None,
     progress: Progress | None = None,
+    go_on: bool = False,
 ) -> Result:
     """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
+
+    With ``go_on`` a violation is set aside instead: the schedule is made again, past it, and so are all later ones. Of
+    each invariant one failure is recorded, of ``keep`` one that loses a checkpoint and one that degrades it, and those
+    that keep a restarted job from going on apart from those of the first attempt.
 
     A run that still goes on when the time is up is broken off: without a verdict if it is the only one, else it does
     not count.
@@ -42,36 +48,47 @@ def search(
     started = time.perf_counter()
     until = None if seconds is None else time.monotonic() + seconds
     tape = Tape()
+    findings = Findings(go_on=go_on, given=experiment.scenario.known, kind_of=by_gravity)
     run = experiment.run(TapeReplay(tape), until=until)
     operations = run.operations
+    while findings.take(run, 1):
+        with experiment.setting_aside(findings.known):
+            run = experiment.run(TapeReplay(tape), until=until)
     if run.incomplete is None and run.violation is None:
         check_held(experiment, run)
-        check_same(run, experiment.run(TapeReplay(tape)), "the undisturbed tape")
+        with experiment.setting_aside(findings.known):
+            check_same(run, experiment.run(TapeReplay(tape)), "the undisturbed tape")
     lengths = rank_lengths(run, experiment.scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, run.attempts[0].steps)
     undisturbed, repeats = run, Repeats(choices=False)
     repeats.note(None, run)
     interleaved, done, drawn, guesses = run.interleaved, 1, 1, _guesses(experiment)
     random, broken_off = Random(), ""
-    while run.violation is None and run.incomplete is None and drawn < schedules:
+    while not findings.must_end and not _is_stuck(run) and drawn < schedules:
         if seconds is not None and time.perf_counter() - started > seconds:
             break
-        random.seed(seed << 40 | drawn)
+        number, drawn = drawn, drawn + 1
+        random.seed(seed << 40 | number)
         plan = sampled_faults(experiment.scenario, lengths, random)
-        factory = factories[drawn % len(factories)]
-        drawn += 1
         if repeats.has(plan):
             if repeats.ended:
                 break
             continue
-        other = experiment.run(factory(random), plan, until=until)
+        while True:
+            with experiment.setting_aside(findings.known):
+                other = experiment.run(factories[number % len(factories)](random), plan, until=until)
+            if experiment.out_of_time or not findings.take(other, done + 1):
+                break
+            random.seed(seed << 40 | number)
+            sampled_faults(experiment.scenario, lengths, random)  # The same again, for the same schedule.
         if experiment.out_of_time:
             broken_off = f"; one more was broken off, {other.incomplete}"
             break
         run = other
         repeats.note(plan, run)
         if done == 1 and run.incomplete is None:
-            check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+            with experiment.setting_aside(findings.known):
+                check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
         guesses += _guesses(experiment)
         interleaved = interleaved or run.interleaved
         operations += run.operations
@@ -79,7 +96,8 @@ def search(
         if progress is not None:
             progress(done, time.perf_counter() - started)
     searched = time.perf_counter() - started
-    failure = failure_of(experiment, run, done) if run.violation is not None else None
+    failures = findings.failures(lambda found: _recorded(experiment, found))
+    failure = failures[0] if failures else None
     return Result(
         verdict="violated" if failure is not None else "incomplete" if run.incomplete is not None else "clean",
         schedules=done,
@@ -88,12 +106,14 @@ def search(
         scenario=experiment.recorded(),
         operations=operations,
         failure=failure,
+        failures=failures,
+        hidden=findings.hides(done, schedules if seconds is None else None),
         digest=failure.trace.digest if failure is not None else trace_of(experiment, run).digest,
         coverage=("" if interleaved else _alone(experiment, undisturbed))
         + f"sampled: {done:,} schedule{'s' * (done != 1)}, {scheduler}, system calls held{_faults_in_words(experiment)}"
         + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else "")
         + broken_off,
-        reason=run.incomplete,
+        reason=run.incomplete if failure is None else None,
         lengths=lengths,
     )
 
@@ -101,6 +121,16 @@ def search(
 def _alone(experiment: CommandExperiment, undisturbed: Run) -> str:
     said = one_class_in_words(instants_of(undisturbed), judged=experiment.judges_instants)
     return f"1 class: {said}; "
+
+
+def _is_stuck(run: Run) -> bool:
+    """Whether a run reached a limit, and not because a known failure had put an end to its job."""
+    return run.incomplete is not None and not run.met
+
+
+def _recorded(experiment: CommandExperiment, found: Finding) -> Failure:
+    with experiment.setting_aside(found.known):
+        return failure_of(experiment, found.run, found.schedule)
 
 
 def check_held(experiment: CommandExperiment, run: Run) -> None:

@@ -48,7 +48,8 @@ class Found(msgspec.Struct, frozen=True):
     """A failure, by the tape that it was found with.
 
     Once it is minimised and explained, ``code`` is the digest of the code under test that this was done with, and
-    ``disk`` what a real disk said of it (``outcome`` in a word, ``filesystem`` its type).
+    ``disk`` what a real disk said of it (``outcome`` in a word, ``filesystem`` its type). ``known`` are the
+    signatures that were set aside when it was found.
     """
 
     schedule: int
@@ -59,6 +60,7 @@ class Found(msgspec.Struct, frozen=True):
     outcome: str | None = None
     disk: str | None = None
     filesystem: str | None = None
+    known: list[str] = []
 
     @property
     def name(self) -> str:

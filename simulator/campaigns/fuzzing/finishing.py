@@ -58,7 +58,7 @@ def finish(errand: Errand) -> Finished:
 def _finish(errand: Errand, finished: Finished) -> None:
     found = errand.found
     with installed():
-        experiment = prepared(errand.scenario, errand.session).experiment
+        experiment = prepared(errand.scenario, errand.session).past(found.known)
         tape = Tape.of_entries(found.tape)
         run = experiment.run(TapeReplay(tape), tape)
         if run.violation is None or run.violation.signature != found.broken.signature:

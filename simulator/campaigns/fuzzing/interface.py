@@ -35,6 +35,7 @@ def fuzz(
     workers: int = 1,
     seed: int = 0,
     confirm: bool = True,
+    go_on: bool = True,
     listener: Listener | None = None,
 ) -> FuzzResult:
     """Fuzz scenarios until ``schedules`` were run in all, ``seconds`` have passed, or Ctrl-C.
@@ -42,6 +43,8 @@ def fuzz(
     What an earlier session has put into the ``corpus`` is run again first, and gone on from. With one worker and no
     limit of time, the same seed and corpus give the same result; otherwise which runs are made depends on which come
     back first, and only each failure's trace is reproducible.
+
+    A failure that was found is set aside, and further runs go on past it, unless ``go_on`` is False.
 
     Raises UsageError for arguments that make no sense, a scenario that cannot be made ready, and a corpus that cannot
     be used; CannotDo where a worker dies.
@@ -61,6 +64,7 @@ def fuzz(
             shelf_of(corpus, target.name, target.scenario),
             seed,
             digest_of_code(experiment),
+            go_on=go_on,
         )
         for target, experiment in zip(targets, experiments, strict=True)
     ]

@@ -84,7 +84,7 @@ def _make_runs(request: Request, reply: Reply, started: float) -> None:
             break
         run = ready.run(proposal)
         if number == request.check:
-            check_same(run, ready.experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+            check_same(run, ready.past(proposal.known).run(TapeReplay(run.tape), run.tape), "its own tape")
         reply.outcomes.append(_outcome(number, run, ready, known, signatures))
     if verdicts is not None:
         reply.states = verdicts.judged - before
@@ -100,6 +100,7 @@ def _outcome(number: int, run: Run, ready: Prepared, known: set[int], signatures
     lengths = [len(attempt.steps) for attempt in run.attempts]
     outcome = Outcome(number, sorted(pairs), run.operations, run.interleaved, lengths, run.incomplete)
     outcome.only = ready.only
+    outcome.met = bool(run.met) or violation is not None
     news = not pairs <= known
     if violation is not None:
         outcome.broken = Broken(violation.invariant, violation.message, violation.rank, violation.signature)

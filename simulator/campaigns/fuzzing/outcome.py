@@ -9,6 +9,7 @@ import msgspec
 from simulator.campaigns.fuzzing.corpus import Found
 from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
 from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.searching.findings import everything_met
 from simulator.campaigns.searching.vacuity import one_class_in_words
 from simulator.experiment import Experiment
 from simulator.trace import load
@@ -28,9 +29,9 @@ class FuzzedFailure(msgspec.Struct):
 
 
 class FuzzedScenario(msgspec.Struct):
-    """What came of one scenario. ``failures`` stand, the first that was found first; ``repaired`` no longer do.
+    """What came of one scenario. ``failures`` stand, the gravest first; ``repaired`` no longer do.
 
-    ``result.failure`` is the first of those that were minimised. ``pairs`` are the ordered pairs of conflicting
+    ``result.failures`` are those that were minimised. ``pairs`` are the ordered pairs of conflicting
     operations that were covered, ``tapes`` those in the corpus, ``rerun`` how many of them were run again.
     """
 
@@ -73,8 +74,8 @@ def fuzzed(standing: Standing, experiment: Experiment, seed: int) -> FuzzedScena
     """What came of a scenario."""
     failures = [FuzzedFailure(each.found, each.known, each.trace) for each in standing.standing_failures]
     reason = _reason(standing)
-    finished = next((each for each in standing.standing_failures if each.trace is not None), None)
-    failure = None if finished is None else _failure(finished)
+    finished = [_failure(each) for each in standing.standing_failures if each.trace is not None]
+    failure = finished[0] if finished else None
     return FuzzedScenario(
         name=standing.name,
         result=Result(
@@ -86,6 +87,10 @@ def fuzzed(standing: Standing, experiment: Experiment, seed: int) -> FuzzedScena
             states=standing.states,
             operations=standing.operations,
             failure=failure,
+            failures=finished,
+            hidden=everything_met(standing.schedules)
+            if standing.met >= standing.schedules + standing.rerun > 1
+            else None,
             digest=failure.trace.digest if failure is not None else standing.digest,
             coverage=_coverage(standing, experiment),
             reason=reason,

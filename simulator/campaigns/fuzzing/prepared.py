@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from random import Random
 
@@ -12,6 +12,7 @@ from simulator.campaigns.fuzzing.identity import Identities
 from simulator.campaigns.fuzzing.proposal import SAMPLERS, Proposal
 from simulator.campaigns.searching.determinism import undisturbed_run
 from simulator.campaigns.searching.drawing import drawn_answers
+from simulator.campaigns.searching.findings import MOST
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.campaigns.searching.vacuity import Repeats, check_touches_files
@@ -36,7 +37,11 @@ class Prepared:
         self.guided = hasattr(self.experiment.filesystem(), "accesses")
         """Whether the file system tells what operations touch; else nothing is known of conflicts."""
         self.identities = Identities()
-        undisturbed = undisturbed_run(self.experiment)
+        undisturbed, known = undisturbed_run(self.experiment), list(scenario.known)
+        while undisturbed.violation is not None and len(known) < MOST:
+            # What the job does is seen past its failures only.
+            known.append(undisturbed.violation.signature)
+            undisturbed = undisturbed_run(self.past(known))
         self.lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
         check_touches_files(undisturbed, scenario.cluster.world_size)
         repeats = Repeats(choices=self.experiment.has_choices)
@@ -47,10 +52,15 @@ class Prepared:
         for name in SAMPLERS:
             [self.samplers[name]] = scheduler_factories(name, undisturbed.attempts[0].steps)
 
+    def past(self, known: Sequence[str]) -> Experiment:
+        """The experiment, with the failures of these signatures set aside besides the scenario's."""
+        given = self.experiment.scenario.known
+        return self.experiment.setting_aside([*given, *known]) if known else self.experiment
+
     def run(self, proposal: Proposal) -> Run:
         """Make a proposed run."""
         random = Random(proposal.seed)
-        experiment = self.experiment
+        experiment = self.past(proposal.known)
         plan, draw = proposal.faults(), None
         if proposal.draws:
             plan = sampled_faults(experiment.scenario, self.lengths, random) or Tape()

@@ -32,7 +32,8 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
 
     ``seed`` is that of all that is drawn in the run. The faults, and the answers of a file system that has a choice,
     are those of the ``tape``, or with ``draws`` are drawn. ``race`` is to be reversed; ``cut`` is (attempt, steps) up
-    to which the tape is followed.
+    to which the tape is followed. ``known`` are the signatures of the failures that are set aside in it; a failure is
+    run ``as_found`` with those that it was found with.
     """
 
     arm: str
@@ -42,6 +43,8 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
     race: Race | None = None
     cut: tuple[int, int] = (0, 0)
     after: str = "random"
+    known: list[str] = []
+    as_found: bool = False
 
     @property
     def is_rerun(self) -> bool:
@@ -79,6 +82,7 @@ class Outcome(msgspec.Struct, array_like=True):
 
     ``pairs`` are all that it covers. Where it covers a pair that the request did not know, or fails in a way that it
     did not know, its ``tape`` and its ``races`` are filled in. ``only``: no run of the scenario can be another one.
+    ``met``: it ran into a failure, known or not.
     """
 
     proposal: int
@@ -93,3 +97,4 @@ class Outcome(msgspec.Struct, array_like=True):
     tape: list[Row] = []
     races: list[Race] = []
     only: bool = False
+    met: bool = False

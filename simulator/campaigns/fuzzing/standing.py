@@ -11,6 +11,7 @@ from simulator.campaigns.fuzzing.corpus import Found, Kept, Progress, Shelf
 from simulator.campaigns.fuzzing.guide import Guide
 from simulator.campaigns.fuzzing.job import Reply
 from simulator.campaigns.fuzzing.proposal import REPLAY, Broken, Outcome, Proposal
+from simulator.invariants.violation import gravity_of
 from simulator.scenario import Scenario
 from simulator.trace import Trace
 
@@ -36,9 +37,21 @@ class Standing:
     ``schedules`` counts the runs of this session, without the ``rerun`` ones, whose tapes come from the corpus.
     ``problem`` is why it was given up, in words; ``unended`` the runs that a budget ended, ``unended_by`` the first.
     ``exhausted``: no run can differ from the one that was made. ``instants`` are those of the undisturbed run.
+    ``met`` counts the runs that ran into a failure; with ``go_on``, known ones are set aside.
     """
 
-    def __init__(self, name: str, scenario: Scenario, content: Scenario, shelf: Shelf, seed: int, code: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        scenario: Scenario,
+        content: Scenario,
+        shelf: Shelf,
+        seed: int,
+        code: str,
+        *,
+        go_on: bool = True,
+    ) -> None:
+        self._go_on = go_on
         self.name = name
         self.scenario = scenario
         self.content = content
@@ -53,7 +66,10 @@ class Standing:
         self.tapes = len(kept)
         self._put_back: deque[Proposal] = deque()
         self._reruns = deque(
-            Proposal(REPLAY, 0, tape=tape) for tape in [*(f.tape for f in known), *(k.tape for k in kept)]
+            [
+                *(Proposal(REPLAY, 0, tape=found.tape, known=found.known, as_found=True) for found in known),
+                *(Proposal(REPLAY, 0, tape=each.tape) for each in kept),
+            ]
         )
         self.handed = 0
         self.schedules = 0
@@ -62,6 +78,7 @@ class Standing:
         self.states = 0
         self.seconds = 0.0
         self.interleaved = False
+        self.met = 0
         self.exhausted = False
         self.instants = 0
         self.checked = False
@@ -78,8 +95,11 @@ class Standing:
 
     @property
     def standing_failures(self) -> list[KnownFailure]:
-        """The failures that the code under test has now, in the order in which they were found."""
-        return sorted((each for each in self.failures.values() if each.stands), key=lambda each: each.found.schedule)
+        """The failures that the code under test has now, the gravest first, then that which was found first."""
+        return sorted(
+            (each for each in self.failures.values() if each.stands),
+            key=lambda each: (gravity_of(each.found.broken.invariant), each.found.schedule),
+        )
 
     @property
     def repaired(self) -> list[KnownFailure]:
@@ -104,14 +124,21 @@ class Standing:
         found: list[Proposal] = []
         while len(found) < most:
             if self._reruns and self.handed:
-                found.append(self._reruns.popleft())
+                found.append(self._past_known(self._reruns.popleft()))
                 continue
             if not unused:
                 break
-            found.append(self._put_back.popleft() if self._put_back else self.guide.propose())
+            found.append(self._past_known(self._put_back.popleft() if self._put_back else self.guide.propose()))
             self.handed += 1
             unused -= 1
         return found
+
+    def _past_known(self, proposal: Proposal) -> Proposal:
+        """The proposal, which goes on past the failures that are known to stand."""
+        standing = sorted(signature for signature, failure in self.failures.items() if failure.stands)
+        if not self._go_on or proposal.as_found or not standing:
+            return proposal
+        return msgspec.structs.replace(proposal, known=standing)
 
     def put_back(self, proposals: list[Proposal]) -> None:
         """Time did not suffice for these: they come next."""
@@ -158,6 +185,7 @@ class Standing:
 
     def _note(self, outcome: Outcome) -> None:
         self.interleaved = self.interleaved or outcome.interleaved
+        self.met += outcome.met
         if outcome.incomplete is not None:
             self.unended += 1
             self.unended_by = self.unended_by or outcome.incomplete
@@ -173,7 +201,7 @@ class Standing:
         """The failure, if somebody has to finish it."""
         failure = self.failures.get(broken.signature)
         if failure is None:
-            found = Found(self._number, proposal.arm, broken, outcome.tape)
+            found = Found(self._number, proposal.arm, broken, outcome.tape, known=proposal.known)
             self.shelf.keep_found(found)
             self.failures[broken.signature] = failure = KnownFailure(found, known=False)
             return failure
@@ -181,9 +209,9 @@ class Standing:
         failure.stands = failure.tried = True
         if first and failure.trace is None:
             # The code has changed, or the last session was ended before it came to that: from the tape of now.
-            failure.found = msgspec.structs.replace(
-                failure.found, broken=broken, tape=outcome.tape or failure.found.tape
-            )
+            if outcome.tape:
+                failure.found = msgspec.structs.replace(failure.found, tape=outcome.tape, known=proposal.known)
+            failure.found = msgspec.structs.replace(failure.found, broken=broken)
             return failure
         return None
 

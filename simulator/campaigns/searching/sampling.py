@@ -10,6 +10,7 @@ from simulator.campaigns.explanation.failure import failure_of
 from simulator.campaigns.result import Result
 from simulator.campaigns.searching.determinism import check_same, events_of, undisturbed_run
 from simulator.campaigns.searching.drawing import drawn_answers
+from simulator.campaigns.searching.findings import Findings
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.searching.vacuity import (
     Repeats,
@@ -44,8 +45,11 @@ def sample(
     seed: int = 0,
     seconds: float | None = None,
     progress: Progress | None = None,
+    go_on: bool = False,
 ) -> Result:
     """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
+
+    With ``go_on`` a violation is set aside instead: the schedule is made again, past it, and so are all later ones.
 
     A disturbed run that reaches a limit makes the result incomplete unless a later one violates something; after ten
     of them no more are made.
@@ -54,7 +58,7 @@ def sample(
     the first disturbed one: code under test that is not deterministic is told so at once (CannotDo). Also CannotDo
     when no rank makes a call about a file. Of runs that leave no choice, none is made twice.
     """
-    return in_fresh_frames(lambda: _sample(experiment, schedules, scheduler, seed, seconds, progress))
+    return in_fresh_frames(lambda: _sample(experiment, schedules, scheduler, seed, seconds, progress, go_on))
 
 
 def _sample(
@@ -64,10 +68,15 @@ def _sample(
     seed: int,
     seconds: float | None,
     progress: Progress | None,
+    go_on: bool,
 ) -> Result:
-    scenario = experiment.scenario
+    given, scenario = experiment, experiment.scenario
+    findings = Findings(go_on=go_on, given=scenario.known)
     started = time.perf_counter()
     undisturbed = undisturbed_run(experiment)
+    while findings.take(undisturbed, 1):
+        experiment = given.setting_aside(findings.known)
+        undisturbed = undisturbed_run(experiment)
     lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, undisturbed.attempts[0].steps, experiment.costs is not None)
     check_touches_files(undisturbed, scenario.cluster.world_size)
@@ -78,19 +87,24 @@ def _sample(
     done, drawn, run = 1, 1, undisturbed
     incomplete: str | None = undisturbed.incomplete
     unfinished, random = 0, Random()
-    while run.violation is None and drawn < schedules and undisturbed.incomplete is None:
+    while not findings.must_end and drawn < schedules and undisturbed.incomplete is None:
         if seconds is not None and time.perf_counter() - started > seconds:
             break
-        random.seed(seed << 40 | drawn)
-        factory = factories[drawn % len(factories)]
+        number, drawn = drawn, drawn + 1
+        random.seed(seed << 40 | number)
         plan = sampled_faults(scenario, lengths, random)
-        draw = drawn_answers(experiment, seed << 40 | drawn)
-        drawn += 1
         if repeats.has(plan):
             if repeats.ended:
                 break
             continue
-        run = experiment.run(factory(random), plan, draw=draw)
+        while True:
+            draw = drawn_answers(experiment, seed << 40 | number)
+            run = experiment.run(factories[number % len(factories)](random), plan, draw=draw)
+            if not findings.take(run, done + 1):
+                break
+            experiment = given.setting_aside(findings.known)
+            random.seed(seed << 40 | number)
+            sampled_faults(scenario, lengths, random)  # The same again: what is drawn next is the schedule.
         repeats.note(plan, run)
         if done == 1:
             check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
@@ -106,19 +120,23 @@ def _sample(
             progress(done, time.perf_counter() - started)
     if unfinished > 1:
         incomplete = f"{incomplete} (and {unfinished - 1} more of {done:,} schedules are incomplete)"
-    incomplete = incomplete or breakdown_of(undisturbed, scenario)
     searched = time.perf_counter() - started
-    failure = failure_of(experiment, run, done) if run.violation is not None else None
+    failures = findings.failures(lambda found: failure_of(given.setting_aside(found.known), found.run, found.schedule))
+    failure = failures[0] if failures else None
+    if failure is None:
+        incomplete = incomplete or breakdown_of(undisturbed, scenario)
     verdict = "violated" if failure is not None else "incomplete" if incomplete is not None else "clean"
     return Result(
         verdict=verdict,
         schedules=done,
         seconds=searched,
         seed=seed,
-        scenario=experiment.described(),
+        scenario=given.described(),
         states=experiment.verdicts.judged if experiment.verdicts is not None else 0,
         operations=operations,
         failure=failure,
+        failures=failures,
+        hidden=findings.hides(done, schedules if seconds is None else None),
         digest=failure.trace.digest if failure is not None else digest_of_run(run),
         coverage=("" if interleaved else _alone(experiment, undisturbed))
         + f"sampled: {done:,} schedule{'s' if done != 1 else ''}, {scheduler}{experiment.faults_in_words()}",
