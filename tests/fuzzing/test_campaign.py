@@ -18,7 +18,7 @@ from simulator.campaigns.fuzzing.outcome import FuzzedScenario, FuzzResult
 from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
 from simulator.errors import CannotDo, UsageError
 from simulator.faults import Faults
-from simulator.scenario import Budgets
+from simulator.scenario import Budgets, Cluster, Scenario
 from tests.fuzzing.scenarios import scenario, target
 
 
@@ -252,3 +252,30 @@ def test_arguments_that_make_no_sense_are_named(tmp_path: Path, arguments: dict[
     targets = [target("sound", tmp_path)] if arguments else []
     with pytest.raises(UsageError, match=named):
         fuzz(targets, tmp_path / "corpus", **arguments)
+
+
+def test_a_known_failure_does_not_keep_further_runs_from_what_comes_after_it(tmp_path: Path) -> None:
+    """Each run would else end with the barrier, behind which two ranks write the same files."""
+    file = tmp_path / "early.py"
+    file.write_text(
+        "import os\n"
+        "def job(rank):\n"
+        "    os.mkdir(rank.root / f'of-{rank.index}')\n"
+        "    rank.barrier()\n"
+        "    if rank.index == 0:\n"
+        "        raise RuntimeError('always')\n"
+        "    for number in range(3):\n"
+        "        (rank.root / f'{number}').write_bytes(b'')\n"
+    )
+    early = Target("early", Scenario(cluster=Cluster(3, 1), program=f"{file}:job"))
+    stopped, gone = (
+        fuzz([early], tmp_path / str(go_on), schedules=60, seed=1, confirm=False, go_on=go_on).scenarios[0]
+        for go_on in (False, True)
+    )
+    assert not stopped.pairs
+    assert gone.pairs >= 6
+    assert signatures(gone) == signatures(stopped), "and no more than there are"
+    assert gone.result.hidden is not None
+    again = fuzz([early], tmp_path / "True", schedules=5, confirm=False).scenarios[0]
+    assert all(failure.known for failure in again.failures), "it stands, though other runs set it aside"
+    assert not again.repaired

@@ -192,6 +192,34 @@ def test_the_last_whole_checkpoint_must_not_be_deleted(tmp_path: Path) -> None:
     assert "checkpoint-1 was whole" in result.failure.error
 
 
+def test_a_lost_checkpoint_does_not_hide_that_the_job_cannot_be_resumed(tmp_path: Path) -> None:
+    body = """
+    import json, shutil
+    place = os.path.join(root, "checkpoint-1")
+    if os.path.exists(place):
+        json.load(open(os.path.join(place, "trainer_state.json")))
+    os.makedirs(place, exist_ok=True)
+    open(os.path.join(place, f"rng_state_{rank}.pth"), "wb").write(b"PK")
+    if rank == 0:
+        open(os.path.join(place, "pytorch_model.bin"), "wb").write(b"weights")
+        json.dump({}, open(os.path.join(place, "trainer_state.json"), "w"))
+    meet()
+    if rank == 0:
+        os.unlink(os.path.join(place, "rng_state_1.pth"))
+        os.unlink(os.path.join(place, "trainer_state.json"))
+    """
+    with experiment(tmp_path, body, restarts=1) as under_test:
+        result = search(under_test, schedules=1, go_on=True)
+    found = [(failure.invariant, failure.degraded) for failure in result.failures]
+    assert found == [("no-error", False), ("keep", False), ("keep", True)]
+    assert result.failure is result.failures[0]
+    assert "trainer_state.json" in result.failure.error
+    assert len(result.failure.trace.attempts) == 2
+    again = replay(result.failure.trace, strict=True)
+    assert again.failure is not None
+    assert again.failure.error == result.failure.error
+
+
 @pytest.mark.parametrize(
     ("end", "words"),
     [

@@ -104,6 +104,8 @@ def certify(
 
 def _check_budget(experiment: Experiment) -> None:
     """Raise UsageError for what the search would not branch over."""
+    if experiment.scenario.known:
+        raise UsageError("known: a certificate sets no failure aside; explore does")
     faults = experiment.scenario.faults
     for field in ("slow_ranks", "clock_skew", "clock_drift"):
         if getattr(faults, field):
