@@ -71,6 +71,17 @@ def test_a_size_that_no_machine_holds_is_refused_at_once(ckptrace: Command, text
 
 
 @pytest.mark.parametrize(
+    "faults", ["kills = 1000000000", "node_hangs = 1000000000", 'errors = [{operation = "write", count = 1000000000}]']
+)
+def test_more_faults_than_there_are_operations_cost_no_more(ckptrace: Command, faults: str) -> None:
+    strategy = '[strategy]\nname = "staged-barrier"\n'
+    file = ckptrace.write("s.toml", f'invariants = ["complete"]\n{strategy}[faults]\n{faults}\n')
+    began = time.process_time()
+    assert ckptrace("explore", file, "--schedules", "5", "--no-confirm").code in (0, 1)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"arguments": []}, "mkdir has 1 to 3 arguments, not 0"),

@@ -78,12 +78,13 @@ def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -
     choices: dict[Address, int] = {}
     world_size = scenario.cluster.world_size
     attempts = max(1, scenario.restarts)
+    most = 2 * (sum(lengths) + world_size)  # More than that have nothing left to strike.
     for kind, value, count in (
         ("kill", 1, faults.kills),
         ("kill", 2, faults.node_kills),
         ("hang", 1, faults.node_hangs),
     ):
-        for _ in range(count):
+        for _ in range(min(count, most)):
             rank = random.randrange(world_size)
             attempt = random.randrange(attempts)
             choices[attempt, kind, rank, random.randrange(lengths[rank] + 2)] = value
@@ -100,12 +101,12 @@ def sampled_faults(scenario: Scenario, lengths: Sequence[int], random: Random) -
             for rank, n in random.sample(struck, min(rule.count, len(struck))):
                 choices[random.randrange(attempts), f"error{number}", rank, n] = 1
             continue
-        for _ in range(rule.count):
+        for _ in range(min(rule.count, most)):
             rank = random.choice(rule.ranks) if rule.ranks else random.randrange(world_size)
             # Of the operations on some paths there are few, so that early ones are drawn more often.
             most = lengths[rank] + 1 if rule.path == "*" else random.randint(1, lengths[rank] + 1)
             choices[random.randrange(attempts), f"error{number}", rank, random.randrange(most)] = 1
-    for _ in range(faults.stale_answers):
+    for _ in range(min(faults.stale_answers, most)):
         rank = random.randrange(world_size)
         # Few lookups have a chance to be stale, so that early ones are drawn more often.
         choices[random.randrange(attempts), "stale", rank, random.randrange(random.randint(1, lengths[rank] + 1))] = 1
