@@ -240,10 +240,11 @@ def _check(trace: Trace, world_size: int) -> None:
                 raise ValueError(f"{where}: a collective of task {meeting.task} after {meeting.n} operations")
     if trace.verdict is not None and trace.verdict.rank is not None and not 0 <= trace.verdict.rank < world_size:
         raise ValueError(f"verdict: there is no rank {trace.verdict.rank}")
-    for address in trace.tape:
+    explanation = msgspec.convert(trace.explanation, _Explanation | None)
+    other_order = None if explanation is None else explanation.other_order
+    for address in (*trace.tape, *(other_order or ())):
         if not all(-_MOST < each < _MOST for each in address if isinstance(each, int)) or address[-1] < 0:
             raise ValueError(f"tape: {list(address)} is no choice")
-    explanation = msgspec.convert(trace.explanation, _Explanation | None)
     for place in () if explanation is None else (explanation.first, explanation.second):
         if place is not None and not (
             0 <= place.attempt < len(trace.attempts) and 0 <= place.position < len(trace.attempts[place.attempt].events)
@@ -267,6 +268,7 @@ class _Explanation(msgspec.Struct, frozen=True):
     second: _Place | None = None
     flipped: str = ""
     text: str = ""
+    other_order: list[tuple[int, str, int, int, int]] | None = None
 
 
 def escaped(value: Any) -> Any:

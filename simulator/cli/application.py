@@ -16,10 +16,12 @@ from simulator.cli.explore import explore
 from simulator.cli.fuzz import fuzz
 from simulator.cli.gpu import gpu
 from simulator.cli.help import GroupedCommand
+from simulator.cli.init import init
 from simulator.cli.profiles import profiles
 from simulator.cli.races import races
 from simulator.cli.replay import replay
 from simulator.cli.run import run as run_command
+from simulator.cli.schema import schema
 from simulator.cli.shapes import shapes
 from simulator.cli.show import show
 from simulator.cli.standard_output import prepare, refusal
@@ -37,8 +39,6 @@ def application() -> typer.Typer:
     """The application with all its commands."""
     app = typer.Typer(
         name="ckptrace",
-        add_completion=False,
-        no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,7 +48,23 @@ def application() -> typer.Typer:
         "was asked.",
     )
     app.callback()(_options)
-    for command in (explore, certify, fuzz, ci, replay, show, races, compare, strategies, profiles, shapes, gpu, demo):
+    for command in (
+        explore,
+        certify,
+        fuzz,
+        ci,
+        replay,
+        show,
+        races,
+        compare,
+        strategies,
+        profiles,
+        shapes,
+        gpu,
+        demo,
+        init,
+        schema,
+    ):
         app.command(cls=GroupedCommand)(command)
     app.command("run", cls=GroupedCommand)(run_command)
     return app
@@ -58,8 +74,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Whatever goes wrong ends as one line on stderr and an exit code, never as a finding."""
     command = typer.main.get_command(application())
     prepare()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = command.main(None if arguments is None else list(arguments), prog_name="ckptrace", standalone_mode=False)
+        code = command.main(given or ["--help"], prog_name="ckptrace", standalone_mode=False)
         sys.stdout.flush()
         if code == _INTERRUPTED:
             return _said("interrupted", CANNOT_DO)

@@ -57,6 +57,10 @@ def ci(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    sarif: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write SARIF 2.1.0, for code scanning.", rich_help_panel=OUTPUT),
+    ] = None,
     json: Json = None,
 ) -> int:
     """Run all scenarios of a project, the failures that it keeps first, and write reports for CI.
@@ -71,6 +75,7 @@ def ci(
     from simulator.reports.github import error_commands
     from simulator.reports.junit import junit as as_junit
     from simulator.reports.markdown import markdown
+    from simulator.reports.sarif import sarif as as_sarif
     from simulator.reports.suite_object import Reported, suite_object
     from simulator.writing import write_whole
 
@@ -81,7 +86,7 @@ def ci(
         raise UsageError(f"--schedules: must be at least 1, is {most}")
     cases = cases_of(paths or [], known, regressions)
     check_directory(out)
-    for file in (junit, summary):
+    for file in (junit, summary, sarif):
         check_file(None if file is None else str(file))
     check_file(json)
 
@@ -106,12 +111,15 @@ def ci(
     text = markdown(reported, spent, seed, kept)
     if junit is not None:
         write_whole(junit, as_junit(reported, seed))
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
+    if sarif is not None:
+        write_json(as_sarif(reported, workspace), str(sarif))
     if summary is not None:
         write_whole(summary, text.encode("utf-8", "backslashreplace"))
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         _append(Path(os.environ["GITHUB_STEP_SUMMARY"]), text)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in error_commands(reported, Path(os.environ.get("GITHUB_WORKSPACE") or ".")):
+        for line in error_commands(reported, workspace):
             print(line, file=sys.stderr if json == "-" else sys.stdout)
     if json is not None:
         write_json(suite_object(reported, spent, seed), json)

@@ -23,20 +23,26 @@ def error_commands(reported: Sequence[Reported], workspace: Path) -> Iterator[st
         outcome = each.outcome
         if outcome.status == "passed":
             continue
-        result = outcome.result
-        failure = None if result is None else result.failure
-        marked: dict[tuple[str, int], str] = {}
-        if failure is not None and outcome.error is None:
-            reason = reason_of(failure.trace)
-            for site, text in _sites(reason):
-                place = _place(site, workspace)
-                if place is not None:
-                    marked.setdefault(place, f"{text}\n{reason.message}\n{' '.join(reason.sentences)}".rstrip())
-        if not marked:
-            marked[_relative(each.case.path, workspace) or str(each.case.path), 1] = outcome.said
+        failure = None if outcome.result is None else outcome.result.failure
         title = f"{each.case.path.stem}: {outcome.status if failure is None else failure.invariant}"
-        for (file, line), text in marked.items():
+        for (file, line), text in marked(each, workspace).items():
             yield f"::error file={_value(file)},line={line},title={_value(title)}::{_data(text)}"
+
+
+def marked(each: Reported, workspace: Path) -> dict[tuple[str, int], str]:
+    """The lines, by file and number, that an outcome which did not pass is about, each with what is to be said there.
+
+    The first is where the operation failed or, of a pair, the earlier one was made.
+    """
+    outcome, found = each.outcome, dict[tuple[str, int], str]()
+    failure = None if outcome.result is None else outcome.result.failure
+    if failure is not None and outcome.error is None:
+        reason = reason_of(failure.trace)
+        for site, text in _sites(reason):
+            place = _place(site, workspace)
+            if place is not None:
+                found.setdefault(place, f"{text}\n{reason.message}\n{' '.join(reason.sentences)}".rstrip())
+    return found or {(_relative(each.case.path, workspace) or str(each.case.path), 1): outcome.said}
 
 
 def _sites(reason: Reason) -> Iterator[tuple[str | None, str]]:

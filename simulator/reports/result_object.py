@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -16,6 +16,53 @@ from simulator.reports.reason import raised_at
 from simulator.trace import FORMAT_VERSION
 
 
+class FailureDocument(msgspec.Struct, frozen=True):
+    """A violation. ``trace`` is the path of the trace file, ``site`` the line that raised."""
+
+    invariant: str
+    degraded: bool
+    rank: int | None
+    error: str
+    site: str | None
+    output: dict[str, str]
+    signature: str
+    schedule: int
+    explanation: dict[str, Any] | None
+    confirmation: str | None
+    filesystem: str | None
+    trace: str | None
+
+
+class ResultDocument(msgspec.Struct, frozen=True):
+    """What ``--json`` of a search or a replay gives; ``ckptrace schema result`` is made of this."""
+
+    version: str
+    format: int
+    verdict: Literal["violated", "clean", "certified", "incomplete"]
+    schedules: int
+    classes: int | None
+    blocked: int | None
+    states: int
+    operations: int
+    seconds: float
+    seed: int
+    digest: str | None
+    coverage: str
+    reason: str | None
+    hidden: str | None
+    followed: int | None
+    scenario: dict[str, Any]
+    certificate: dict[str, Any] | None
+    warnings: list[str]
+    invariant: str | None
+    failure: FailureDocument | None
+    failures: list[FailureDocument]
+
+
+_OWN: Final = frozenset({"version", "format", "invariant", "failure", "failures"})
+_OF_A_RESULT: Final = tuple(field for field in ResultDocument.__struct_fields__ if field not in _OWN)
+
+
 def result_object(
     result: Result, traces: Sequence[Path | None] = (), confirmations: Sequence[Confirmation | None] = ()
 ) -> dict[str, Any]:
@@ -23,50 +70,42 @@ def result_object(
 
     ``traces`` are those paths, failure by failure, and ``confirmations`` what a real disk says of each.
     """
-    fields = (
-        "verdict",
-        "schedules",
-        "classes",
-        "blocked",
-        "states",
-        "operations",
-        "seconds",
-        "seed",
-        "digest",
-        "coverage",
-        "reason",
-        "hidden",
-        "followed",
-        "scenario",
-        "certificate",
-        "warnings",
-    )
-    table: dict[str, Any] = {"version": version(), "format": FORMAT_VERSION}
-    table |= {field: getattr(result, field) for field in fields}
-    table["invariant"] = result.failure.invariant if result.failure is not None else None
-    count = len(result.failures)
-    failures = [_failure(*each) for each in zip_longest(result.failures, traces[:count], confirmations[:count])]
-    table["failure"] = failures[0] if failures else None
-    table["failures"] = failures
+    table: dict[str, Any] = msgspec.to_builtins(result_document(result, traces, confirmations))
     return table
 
 
-def _failure(failure: Failure, trace: Path | None, confirmation: Confirmation | None) -> dict[str, Any]:
+def result_document(
+    result: Result, traces: Sequence[Path | None] = (), confirmations: Sequence[Confirmation | None] = ()
+) -> ResultDocument:
+    """The same as a record."""
+    count = len(result.failures)
+    failures = [_failure(*each) for each in zip_longest(result.failures, traces[:count], confirmations[:count])]
+    return ResultDocument(
+        version=version(),
+        format=FORMAT_VERSION,
+        invariant=None if result.failure is None else result.failure.invariant,
+        failure=failures[0] if failures else None,
+        failures=failures,
+        **{field: getattr(result, field) for field in _OF_A_RESULT},
+    )
+
+
+def _failure(failure: Failure, trace: Path | None, confirmation: Confirmation | None) -> FailureDocument:
     explanation = failure.trace.explanation
-    return {
-        "invariant": failure.invariant,
-        "degraded": failure.degraded,
-        "rank": failure.rank,
-        "error": failure.error,
-        "site": raised_at(failure.trace),
-        "output": output_of(failure.trace),
-        "signature": failure.signature,
-        "schedule": failure.schedule,
-        "explanation": None if explanation is None else msgspec.to_builtins(explanation),
-        "confirmation": None if confirmation is None else confirmation.outcome,
-        "filesystem": None if confirmation is None else confirmation.filesystem,
-        "trace": str(trace) if trace is not None else None,
-    }
+    return FailureDocument(
+        invariant=failure.invariant,
+        degraded=failure.degraded,
+        rank=failure.rank,
+        error=failure.error,
+        site=raised_at(failure.trace),
+        output=output_of(failure.trace),
+        signature=failure.signature,
+        schedule=failure.schedule,
+        explanation=None if explanation is None else msgspec.to_builtins(explanation),
+        confirmation=None if confirmation is None else confirmation.outcome,
+        filesystem=None if confirmation is None else confirmation.filesystem,
+        trace=None if trace is None else str(trace),
+    )
 
 
 def version() -> str:

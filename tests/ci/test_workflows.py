@@ -13,7 +13,7 @@ import typer
 
 from simulator.cli.application import application
 
-WORKFLOWS = Path(__file__).parents[2] / "fixtures" / "ci"
+WORKFLOWS = Path(__file__).parents[2] / "simulator" / "data" / "project"
 GITHUB, GITLAB = WORKFLOWS / "github-actions.yml", WORKFLOWS / "gitlab-ci.yml"
 CHECK = [str(Path(sys.executable).parent / "check-jsonschema"), "--builtin-schema"]
 OWN = Path(__file__).parents[2] / ".github" / "workflows" / "test.yml"
@@ -30,6 +30,11 @@ def checked(check: list[str], path: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
 def test_a_workflow_file_follows_the_schema(path: Path) -> None:
     found = checked(CHECKS[path], path)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_the_action_follows_the_schema() -> None:
+    found = checked([*CHECK, "vendor.github-actions"], Path(__file__).parents[2] / "action.yml")
     assert found.returncode == 0, found.stdout + found.stderr
 
 
