@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from importlib import metadata, resources
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -32,6 +30,8 @@ def init(
     ] = "github",
 ) -> int:
     """Write a scenario, a race test and a CI workflow into a project. What is there already stays as it is."""
+    from importlib import resources
+
     from simulator.reports.terminal import console_for
     from simulator.writing import write_whole
 
@@ -61,6 +61,9 @@ def init(
 
 def requirement() -> str | None:
     """What pip would have to be told to install this ckptrace: where it came from (PEP 610), unless a directory."""
+    import json
+    from importlib import metadata
+
     try:
         origin = json.loads(metadata.distribution("ckptrace").read_text("direct_url.json") or "{}")
     except (metadata.PackageNotFoundError, ValueError):
