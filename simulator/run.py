@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from simulator import interruption
 from simulator.clock import EPOCH, SECOND, NodeClock, node_clock
 from simulator.costs import Usage
 from simulator.engines.answers import Answers, Draw
@@ -164,6 +165,7 @@ def execute(
     run = Run(Tape(choices), [])
     deadline = time.perf_counter() + budgets.wall_seconds
     enabled = gc.isenabled()
+    interruption.look_up()
     gc.disable()
     try:
         with watchdog(budgets.wall_seconds):
@@ -192,6 +194,8 @@ def execute(
     finally:
         if enabled:
             gc.enable()
+    # Code under test may have caught what was raised to end it: nothing of such a run counts.
+    interruption.look_up()
     return run
 
 
@@ -308,7 +312,8 @@ _REVIEWED_AFTER = 256
 
 
 def _used_up(engine: Engine, budgets: Budgets, deadline: float, start: int) -> str | None:
-    """Which budget is used up, in words."""
+    """Which budget is used up, in words. Raises Interrupted where the command is to end."""
+    interruption.look_up()
     if len(engine.steps) >= budgets.operations:
         return f"operations: {budgets.operations} were carried out and the ranks had not ended"
     if time.perf_counter() > deadline:

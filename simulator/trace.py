@@ -174,8 +174,12 @@ def differences(recorded: dict[str, str]) -> list[str]:
 
 def save(trace: Trace, path: Path) -> None:
     """Write a trace file so that it is whole or absent. Raises UsageError when the place is not writable."""
-    data = msgspec.json.format(msgspec.json.encode(escaped(msgspec.to_builtins(trace, str_keys=True))), indent=1)
-    write_whole(path, data)
+    write_whole(path, encoded(trace))
+
+
+def encoded(trace: Trace) -> bytes:
+    """The content of a trace file."""
+    return msgspec.json.format(msgspec.json.encode(escaped(msgspec.to_builtins(trace, str_keys=True))), indent=1)
 
 
 def load(path: Path) -> Trace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,6 +27,7 @@ from simulator.cli.show import show
 from simulator.cli.standard_output import prepare, refusal
 from simulator.cli.strategies import strategies
 from simulator.errors import CkptraceError
+from simulator.interruption import asked, interruptible
 from simulator.writing import visible
 
 CANNOT_DO = 3
@@ -74,16 +75,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Whatever goes wrong ends as one line on stderr and an exit code, never as a finding."""
     command = typer.main.get_command(application())
     prepare()
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    with interruptible():
+        return _run(command, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(command: Any, given: list[str]) -> int:
     try:
         code = command.main(given or ["--help"], prog_name="ckptrace", standalone_mode=False)
         sys.stdout.flush()
         if code == _INTERRUPTED:
-            return _said("interrupted", CANNOT_DO)
+            return _said(asked() or "interrupted", CANNOT_DO)
     except CkptraceError as error:
         return _said(str(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _said("interrupted", CANNOT_DO)
+        return _said(asked() or "interrupted", CANNOT_DO)
     except (Exception, SystemExit) as error:
         lost = refusal()
         if lost is not None:

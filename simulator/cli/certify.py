@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +50,7 @@ def certify(
     and ends with exit code 3.
     """
     from simulator.campaigns.searching.certifying import certify as search
-    from simulator.cli.conclusion import conclude
+    from simulator.cli.conclusion import conclude, searched
     from simulator.cli.output import check_directory, check_file, say
     from simulator.cli.progress import searching
     from simulator.cli.scenarios import scenario_of
@@ -60,7 +61,8 @@ def certify(
     check_file(json)
     check_file(None if checkpoint is None else str(checkpoint))
     with searching(sys.stderr) as progress:
-        result = search(
+        found = partial(
+            search,
             wanted,
             preemptions=preemptions,
             max_classes=max_classes,
@@ -69,6 +71,7 @@ def certify(
             workers=workers,
             progress=progress,
         )
+        result = searched(wanted, found)
     code = conclude(result, out, json, confirm=confirm)
     if result.verdict == "incomplete" and checkpoint is not None and checkpoint.exists():
         say(f"{checkpoint} keeps how far it came: the same command goes on from there")

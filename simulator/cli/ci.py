@@ -71,10 +71,11 @@ def ci(
     from simulator.campaigns.suite.running import run_suite
     from simulator.cli.ci_project import cases_of, project
     from simulator.cli.ci_view import View
-    from simulator.cli.output import check_directory, check_file, write_json, write_trace
+    from simulator.cli.output import Outputs, check_directory, check_file, write_json, write_trace
+    from simulator.interruption import finishing, leaving
     from simulator.reports.github import error_commands
     from simulator.reports.junit import junit as as_junit
-    from simulator.reports.markdown import markdown
+    from simulator.reports.markdown import counted, markdown
     from simulator.reports.sarif import sarif as as_sarif
     from simulator.reports.suite_object import Reported, suite_object
     from simulator.writing import write_whole
@@ -95,35 +96,41 @@ def ci(
     reported: list[Reported] = []
 
     most = most or (_SCHEDULES if seconds is None else _NO_LIMIT)
-    for outcome in run_suite(
-        cases, schedules=most, seconds=seconds, seed=seed, confirm=confirm, trust=trust, listener=view.begin
-    ):
-        failure = None if outcome.result is None else outcome.result.failure
-        trace = outcome.case.path if outcome.case.kind == "regression" else None
-        if failure is not None and trace is None and outcome.status != "passed":
-            trace = write_trace(failure.trace, out)
-        reported.append(Reported(outcome, trace))
-        view.tell(reported[-1])
+    outputs = Outputs()
+    # A signal ends the case that is under way; those after it are reported as not run.
+    with leaving():
+        for outcome in run_suite(
+            cases, schedules=most, seconds=seconds, seed=seed, confirm=confirm, trust=trust, listener=view.begin
+        ):
+            with finishing():
+                failure = None if outcome.result is None else outcome.result.failure
+                trace = outcome.case.path if outcome.case.kind == "regression" else None
+                if failure is not None and trace is None and outcome.status != "passed":
+                    trace = outputs.write(write_trace, failure.trace, out)
+                reported.append(Reported(outcome, trace))
+                view.tell(reported[-1])
     spent = time.perf_counter() - started
-    view.conclude(reported, spent, seed)
-
-    kept = regressions or _kept(paths or [], known.regressions)
-    text = markdown(reported, spent, seed, kept)
-    if junit is not None:
-        write_whole(junit, as_junit(reported, seed))
-    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
-    if sarif is not None:
-        write_json(as_sarif(reported, workspace), str(sarif))
-    if summary is not None:
-        write_whole(summary, text.encode("utf-8", "backslashreplace"))
-    if os.environ.get("GITHUB_STEP_SUMMARY"):
-        _append(Path(os.environ["GITHUB_STEP_SUMMARY"]), text)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in error_commands(reported, workspace):
-            print(line, file=sys.stderr if json == "-" else sys.stdout)
-    if json is not None:
-        write_json(suite_object(reported, spent, seed), json)
-    return exit_code_of([each.outcome for each in reported])
+    with finishing():
+        view.conclude(reported, spent, seed)
+        kept = regressions or _kept(paths or [], known.regressions)
+        text = markdown(reported, spent, seed, kept)
+        if junit is not None:
+            outputs.write(write_whole, junit, as_junit(reported, seed))
+        workspace = Path(os.environ.get("GITHUB_WORKSPACE") or ".")
+        if sarif is not None:
+            outputs.write(write_json, as_sarif(reported, workspace), str(sarif))
+        if summary is not None:
+            outputs.write(write_whole, summary, text.encode("utf-8", "backslashreplace"))
+        if os.environ.get("GITHUB_STEP_SUMMARY"):
+            outputs.write(_append, Path(os.environ["GITHUB_STEP_SUMMARY"]), text)
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in error_commands(reported, workspace):
+                print(line, file=sys.stderr if json == "-" else sys.stdout)
+        if json is not None:
+            outputs.write(write_json, suite_object(reported, spent, seed), json)
+    outcomes = [each.outcome for each in reported]
+    outputs.conclude(counted(reported))
+    return exit_code_of(outcomes)
 
 
 def _kept(paths: list[Path], known: str | None) -> Path:

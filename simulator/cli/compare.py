@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +17,10 @@ from simulator.errors import UsageError
 if TYPE_CHECKING:
     from simulator.campaigns.comparison import Compared, Request
     from simulator.campaigns.demonstrating.demonstration import Candidate
+    from simulator.cli.output import Outputs
     from simulator.scenario import CostChoice
 
+_CANNOT_DO = 3
 _SAVES = 3
 """How often the job saves: the first time into an empty place, then with a rotation, then once more to look at."""
 
@@ -107,8 +110,9 @@ def compare(
     from simulator.campaigns.comparison import Comparison, Request, compare as compare_all
     from simulator.campaigns.comparison.situations import ALL_SITUATIONS
     from simulator.campaigns.demonstrating.demonstration import candidates
-    from simulator.cli.output import check_directory, check_file, write_json
+    from simulator.cli.output import Outputs, check_directory, check_file, write_json
     from simulator.costs.intervals import job_mtbf
+    from simulator.interruption import finishing, leaving
     from simulator.reports.comparison.markdown import comparison_markdown
     from simulator.reports.comparison.page import comparison_page
     from simulator.reports.comparison.plain import comparison_object
@@ -151,26 +155,37 @@ def compare(
     )
     chosen = candidates() if strategy is None else [_candidate(name) for name in strategy]
     started = time.perf_counter()
-    comparison = Comparison(request, _followed(chosen, request, compare_all))
+    comparison = Comparison(request, [])
+    with leaving() as left:
+        for each in _followed(chosen, request, compare_all):
+            comparison.compared.append(each)
     comparison.seconds = time.perf_counter() - started
-    _keep_traces(comparison.compared, out)
-    if html is not None:
-        write(html, comparison_page(comparison, shlex.join(["ckptrace", *sys.argv[1:]])))
-    if markdown is not None:
-        write(markdown, comparison_markdown(comparison))
-    if json is not None:
-        write_json(comparison_object(comparison), json)
-    if json != "-":
-        console = console_for()
-        print_comparison(console, comparison)
-        console.print()
-        for label, path in (("page", html), ("report", markdown)):
-            if path is not None:
-                console.print(f"{label:<8}{path}", soft_wrap=True)
-        if any(each.findings for each in comparison.compared):
-            console.print(f"traces  {out}", soft_wrap=True)
-        console.print(f"took    {comparison.seconds:.0f} s, seed {seed}", soft_wrap=True)
-    return 1 if any(each.violated for each in comparison.compared) else 0
+    if left.by is not None:
+        comparison.interrupted = f"{left.by}: {len(comparison.compared)} of {len(chosen)} strategies were compared"
+    outputs = Outputs()
+    violated = any(each.violated for each in comparison.compared)
+    with finishing():
+        _keep_traces(comparison.compared, out, outputs)
+        if html is not None and comparison.compared:
+            outputs.write(write, html, comparison_page(comparison, shlex.join(["ckptrace", *sys.argv[1:]])))
+        if markdown is not None and comparison.compared:
+            outputs.write(write, markdown, comparison_markdown(comparison))
+        if json is not None:
+            outputs.write(write_json, comparison_object(comparison), json)
+        if json != "-":
+            console = console_for()
+            print_comparison(console, comparison)
+            console.print()
+            for label, path in (("page", html), ("report", markdown)):
+                if path is not None:
+                    console.print(f"{label:<8}{path}", soft_wrap=True)
+            if any(each.findings for each in comparison.compared):
+                console.print(f"traces  {out}", soft_wrap=True)
+            console.print(f"took    {comparison.seconds:.0f} s, seed {seed}", soft_wrap=True)
+    outputs.conclude("violated" if violated else "nothing violated")
+    if violated:
+        return 1
+    return 0 if comparison.interrupted is None else _CANNOT_DO
 
 
 def _candidate(name: str) -> Candidate:
@@ -198,26 +213,31 @@ def _costs(choice: str | None, filesystem: str, overrides: dict[str, Any]) -> Co
     return CostChoice(choice or profile_for(filesystem), figures)
 
 
-def _followed(chosen: list[Candidate], request: Request, compare_all: Any) -> list[Compared]:
-    """Compare them, and say on a terminal how far that has come."""
+def _followed(chosen: list[Candidate], request: Request, compare_all: Any) -> Iterator[Compared]:
+    """Compare them, and say how far that has come: live on a terminal, now and then in a log."""
+    from simulator.cli.progress import EVERY
     from simulator.reports.terminal import console_for
 
-    found: list[Compared] = []
     if not sys.stderr.isatty():
-        found.extend(compare_all(chosen, request))
-        return found
+        said = time.perf_counter()
+        for number, each in enumerate(compare_all(chosen, request), 1):
+            if time.perf_counter() - said > EVERY:
+                said = time.perf_counter()
+                print(f"running    {number} of {len(chosen)} strategies compared", file=sys.stderr, flush=True)
+            yield each
+        return
     console = console_for(sys.stderr)
     with console.status("starting") as status:
         work = compare_all(chosen, request)
-        for candidate in chosen:
-            status.update(f"{len(found)} of {len(chosen)} strategies compared, {candidate.title} is next")
-            found.append(next(work))
-    return found
+        for number, candidate in enumerate(chosen):
+            status.update(f"{number} of {len(chosen)} strategies compared, {candidate.title} is next")
+            yield next(work)
 
 
-def _keep_traces(compared: list[Compared], out: Path) -> None:
+def _keep_traces(compared: list[Compared], out: Path, outputs: Outputs) -> None:
     from simulator.cli.output import write_trace
 
     for each in compared:
         for finding in each.findings:
-            finding.path = str(write_trace(finding.failure.trace, out))
+            path = outputs.write(write_trace, finding.failure.trace, out)
+            finding.path = None if path is None else str(path)

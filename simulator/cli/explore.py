@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def explore(
     The failing schedule is minimised, explained, printed as one lane per rank, and written as a trace.
     """
     from simulator.campaigns.interface import explore as search
-    from simulator.cli.conclusion import conclude
+    from simulator.cli.conclusion import conclude, searched
     from simulator.cli.output import check_directory, check_file
     from simulator.cli.progress import watched
     from simulator.cli.scenarios import scenario_of
@@ -57,7 +58,6 @@ def explore(
     check_directory(out)
     check_file(json)
     with watched(sys.stderr, None if most == _NO_LIMIT else most, seconds) as progress:
-        result = search(
-            wanted, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, progress=progress, go_on=go_on
-        )
+        found = partial(search, wanted, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, go_on=go_on)
+        result = searched(wanted, partial(found, progress=progress))
     return conclude(result, out, json, confirm=confirm)

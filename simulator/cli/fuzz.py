@@ -50,7 +50,8 @@ def fuzz(
     --for only; a failure's trace replays in any case.
     """
     from simulator.cli.fuzz_targets import targets_of
-    from simulator.cli.output import check_directory, check_file, write_json
+    from simulator.cli.output import Outputs, check_directory, check_file, write_json
+    from simulator.interruption import finishing
     from simulator.reports.fuzz_object import fuzz_object
 
     for name, value in (("--schedules", schedules), ("--workers", workers)):
@@ -79,8 +80,13 @@ def fuzz(
             go_on=go_on,
             listener=view,
         )
-    if json != "-":
-        print_fuzzed(console_for(), result)
-    if json is not None:
-        write_json(fuzz_object(result), json)
+    outputs = Outputs()
+    with finishing():
+        if json != "-":
+            print_fuzzed(console_for(), result)
+        if json is not None:
+            outputs.write(write_json, fuzz_object(result), json)
+    if result.problem is not None:
+        outputs.add(result.problem)
+    outputs.conclude(result.verdict)
     return result.exit_code

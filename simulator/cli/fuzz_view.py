@@ -15,10 +15,9 @@ from rich.text import Text
 
 from simulator.campaigns.fuzzing.campaign import Campaign
 from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
+from simulator.cli.progress import EVERY
 from simulator.reports.setting import per_second
 
-_EVERY = 10.0
-"""Seconds between two lines of a log that say how it goes."""
 _ROWS = 12
 """So many scenarios are shown at most."""
 _REFRESHES = 4
@@ -78,7 +77,7 @@ class View:
     def progressed(self) -> None:
         """Now and then, a line for a log."""
         now = time.perf_counter()
-        if not self._live and now - self._said >= _EVERY:
+        if not self._live and now - self._said >= EVERY:
             self._said = now
             self._print(f"running    {self._figures()}")
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from simulator.errors import CkptraceError, UsageError
+from simulator.errors import CannotDo, CkptraceError, UsageError
 from simulator.reports.setting import subject
-from simulator.trace import Trace, escaped, load, save
-from simulator.writing import visible, write_whole
+from simulator.trace import Trace, encoded, escaped, load
+from simulator.writing import try_to_write, visible, write_new, write_whole
+
+Written = TypeVar("Written")
 
 
 def check_directory(directory: Path) -> None:
@@ -30,13 +31,8 @@ def check_directory(directory: Path) -> None:
         raise UsageError(f"{place}: {error.strerror}") from error
     if not place.is_dir():
         raise UsageError(f"{place}: Not a directory")
-    try:
-        # By trying, since access(2) says yes to root on a read-only mount.
-        handle, name = tempfile.mkstemp(dir=place, prefix=".ckptrace-")
-        os.close(handle)
-        os.unlink(name)
-    except OSError as error:
-        raise UsageError(f"{place}: {error.strerror}") from error
+    # By trying, since access(2) says yes to root on a read-only mount.
+    try_to_write(place)
 
 
 def check_file(name: str | None) -> None:
@@ -53,6 +49,33 @@ def check_file(name: str | None) -> None:
     check_directory(path.parent)
 
 
+class Outputs:
+    """Writes what a command leaves, one file after the other. What is refused is said when everything else was done.
+
+    So a full disk costs a file, and neither the others nor the verdict.
+    """
+
+    def __init__(self) -> None:
+        self._refused: list[str] = []
+
+    def write(self, write: Callable[..., Written], *arguments: Any) -> Written | None:
+        """Call ``write`` with the arguments; gives what it returns, or None where it cannot write."""
+        try:
+            return write(*arguments)
+        except CkptraceError as error:
+            self.add(error)
+            return None
+
+    def add(self, error: CkptraceError) -> None:
+        """Something was refused elsewhere."""
+        self._refused.append(str(error))
+
+    def conclude(self, verdict: str) -> None:
+        """Raise CannotDo, naming each file and the verdict, if anything could not be written."""
+        if self._refused:
+            raise CannotDo(f"{'; '.join(self._refused)} (verdict: {verdict})")
+
+
 def write_trace(trace: Trace, directory: Path) -> Path:
     """Write a trace under a name that no other trace has, and give the path. The same trace is not written twice."""
     invariant = trace.verdict.invariant if trace.verdict is not None else "clean"
@@ -62,22 +85,11 @@ def write_trace(trace: Trace, directory: Path) -> Path:
     number = 1
     while True:
         path = directory / (f"{stem}.json" if number == 1 else f"{stem}-{number}.json")
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except FileExistsError:
-            if _holds(path, trace):
-                return path
-            number += 1
-            continue
-        except OSError as error:
-            raise UsageError(f"{error.filename or path}: {error.strerror}") from error
-        try:
-            save(trace, path)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
+        if write_new(path, encoded(trace)):
+            return path
+        if _holds(path, trace):
+            return path
+        number += 1
 
 
 def _holds(path: Path, trace: Trace) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Final, TextIO
+
+EVERY: Final = 10.0
+"""Seconds between two lines of a log that say how it goes."""
 
 
 @contextmanager

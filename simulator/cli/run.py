@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from simulator.errors import UsageError
 if TYPE_CHECKING:
     from simulator.campaigns.command.experiment import CommandExperiment
     from simulator.campaigns.command.steering import Steering
+    from simulator.campaigns.result import Result
     from simulator.run import Run
 
 _DEFAULT_SCHEDULES = 20
@@ -129,7 +131,7 @@ def run(
     from simulator.campaigns.command.experiment import CommandExperiment
     from simulator.campaigns.command.fallback import choice_behind
     from simulator.campaigns.command.search import search
-    from simulator.cli.conclusion import conclude
+    from simulator.cli.conclusion import conclude, searched
     from simulator.cli.error_rules import error_rule
     from simulator.cli.output import check_directory, check_file
     from simulator.cli.progress import watched
@@ -208,17 +210,21 @@ def run(
             if confirm_races:
                 from simulator.campaigns.command.steering import confirm_races as steer
 
-                steering = steer(experiment, schedules=most, seconds=seconds, progress=progress)
-                return _conclude_races(steering, out, json)
-            result = search(
-                experiment,
-                scheduler=scheduler,
-                schedules=most,
-                seed=seed,
-                seconds=seconds,
-                progress=progress,
-                go_on=go_on,
-            )
+                found: list[Steering] = []
+
+                def steered() -> Result:
+                    found.append(steer(experiment, schedules=most, seconds=seconds, progress=progress))
+                    return found[0].result
+
+                result = searched(scenario, steered)
+            else:
+                found = []
+                sampled = partial(
+                    search, experiment, scheduler=scheduler, schedules=most, seed=seed, seconds=seconds, go_on=go_on
+                )
+                result = searched(scenario, partial(sampled, progress=progress))
+    if found:
+        return _conclude_races(found[0], out, json)
     return conclude(result, out, json, confirm=False)
 
 
@@ -244,8 +250,8 @@ def _record(experiment: CommandExperiment, file: Path, seconds: float | None) ->
     from simulator.trace import save
 
     run = _undisturbed(experiment, seconds)
-    save(trace_of(experiment, run), file)
     code = _tell(experiment, run)
+    save(trace_of(experiment, run), file)
     console_for().print(f"{run.operations:,} operations; trace   {file}", soft_wrap=True)
     return code
 

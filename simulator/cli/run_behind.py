@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -34,7 +35,7 @@ def run_behind(
     from simulator.boundary import installed
     from simulator.campaigns.command.fallback import JUDGED, experiment_behind
     from simulator.campaigns.searching.sampling import sample
-    from simulator.cli.conclusion import conclude
+    from simulator.cli.conclusion import conclude, searched
     from simulator.cli.progress import watched
 
     refused = ", ".join(given)
@@ -52,15 +53,10 @@ def run_behind(
     )
     try:
         with watched(sys.stderr, schedules if limited else None, seconds) as progress, installed():
-            result = sample(
-                experiment,
-                scheduler=scheduler,
-                schedules=schedules,
-                seed=seed,
-                seconds=seconds,
-                progress=progress,
-                go_on=go_on,
+            found = partial(
+                sample, experiment, scheduler=scheduler, schedules=schedules, seed=seed, seconds=seconds, go_on=go_on
             )
+            result = searched(scenario, partial(found, progress=progress))
     except Escape as escape:
         raise Escape(
             f"{escape}. Behind the Python boundary a program comes to {choice.watch} "

@@ -23,6 +23,7 @@ from typing import Any, Final
 import multiprocess
 from multiprocess.util import Finalize
 
+from simulator import interruption
 from simulator.engines.channel import Channel, Gone
 from simulator.errors import CannotDo
 
@@ -137,7 +138,7 @@ def _serve(end: socket.socket, theirs: Channel, body: Body, prepare: Callable[[]
     die_with(parent)
     theirs.close()
     # Ctrl-C reaches every process of the terminal; the controller decides what becomes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interruption.leave_to_the_parent()
     channel = Channel(end)
     try:
         prepare()

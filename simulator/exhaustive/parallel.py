@@ -17,6 +17,7 @@ from simulator.exhaustive.messages import Reply, Request
 from simulator.exhaustive.search import Counts, Job, Search
 from simulator.exhaustive.tree import Node, leaves_to_run
 from simulator.exhaustive.worker import serve
+from simulator.interruption import finishing
 
 _GLANCE = 0.2
 """Seconds between two looks at whether to stop, while nothing comes in."""
@@ -51,10 +52,11 @@ class _Foreman:
                 self._idle.append(worker)
                 reply = _received(worker)
                 exploration = search.exploration(job)
-                exploration.take_in(leaf, reply.brought())
-                search.merge(job, reply.report)
-                if exploration.leaf is None:
-                    search.finish(job)
+                with finishing():
+                    exploration.take_in(leaf, reply.brought())
+                    search.merge(job, reply.report)
+                    if exploration.leaf is None:
+                        search.finish(job)
                 yield search.counts
                 if search.must_stop:
                     return

@@ -19,6 +19,7 @@ from simulator.exhaustive.tree import Node, part_left_of
 from simulator.exhaustive.unit import Unit
 from simulator.experiment import Experiment
 from simulator.happens_before import NO_LOOKS, Looks
+from simulator.interruption import finishing
 
 
 class Counts(msgspec.Struct):
@@ -127,10 +128,11 @@ class Search:
                     # The tree takes it in when it is judged: if the search is left before, the run is made again.
                     report = unit.judge(journey)
                 report.reached = executed.take()
-                exploration.take_in(leaf, unit.brought(journey))
-                self.merge(job, report)
-                if exploration.leaf is None:
-                    self.finish(job)
+                with finishing():
+                    exploration.take_in(leaf, unit.brought(journey))
+                    self.merge(job, report)
+                    if exploration.leaf is None:
+                        self.finish(job)
                 yield self.counts
                 if self.must_stop:
                     return

@@ -80,6 +80,8 @@ def print_result(console: Console, result: Result) -> None:
     spent = f"schedule {result.failure.schedule:,}, {_spent(result)}"
     console.print(_violated(reason))
     console.print(spent)
+    if result.reason is not None:
+        console.print(result.reason, soft_wrap=True)
     _print_reason(console, reason)
     print_lanes(console, result.failure.trace, reason)
 

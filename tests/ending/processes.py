@@ -38,6 +38,11 @@ class Started:
         """The processes that run, the command's own included."""
         return processes_with(self.mark)
 
+    def processor_time(self) -> float:
+        """Seconds that the command itself has computed."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self, number: int, *, group: bool = False) -> None:
         """Send the command a signal, or its whole process group, as a terminal does."""
         if group:

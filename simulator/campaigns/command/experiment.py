@@ -23,6 +23,7 @@ from simulator.filesystems import Filesystem
 from simulator.filesystems.posix.model import PosixModel
 from simulator.interposition.filter import why_not
 from simulator.interposition.watching import Watch
+from simulator.interruption import finishing
 from simulator.portable import portable
 from simulator.run import Run, Scheduler, execute
 from simulator.scenario import Scenario
@@ -152,9 +153,10 @@ class CommandExperiment:
 
     def close(self) -> None:
         """End what was started, leave the watched directory empty, and let others have it."""
-        try:
-            if self._starter is not None:
-                self._starter.close()
-                self._starter = None
-        finally:
-            self._watched.release()
+        with finishing():
+            try:
+                if self._starter is not None:
+                    self._starter.close()
+                    self._starter = None
+            finally:
+                self._watched.release()

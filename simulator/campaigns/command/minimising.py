@@ -13,6 +13,7 @@ from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.reversed_pairs import reversed_pairs
 from simulator.campaigns.explanation.few_choices import Choice, Noting
 from simulator.campaigns.explanation.minimise import cost_of
+from simulator.interruption import leaving
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
@@ -25,7 +26,10 @@ def minimised(experiment: CommandExperiment, failing: Run, most: int = _MOST_RUN
 
     A failure of a restarted job stays one.
     """
-    return _Minimiser(experiment, failing, most).result()
+    minimiser = _Minimiser(experiment, failing, most)
+    with leaving():
+        minimiser.minimise()
+    return minimiser.best
 
 
 class _Minimiser:
@@ -37,11 +41,15 @@ class _Minimiser:
         self._best = failing
         self._left = most
 
-    def result(self) -> Run:
+    @property
+    def best(self) -> Run:
+        """The smallest run found so far."""
+        return self._best
+
+    def minimise(self) -> None:
         self._make_few_choices(at_least=self._left // 2)
         self._undo_in_chunks()
         self._make_few_choices(at_least=0)
-        return self._best
 
     def _undo_in_chunks(self) -> None:
         size = max(1, len(self._best.tape) // 2)

@@ -11,29 +11,34 @@ from simulator import portable
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.explaining import explain
 from simulator.campaigns.command.minimising import minimised
+from simulator.campaigns.explanation.explaining import Explanation
 from simulator.campaigns.explanation.failure import placed
 from simulator.campaigns.result import Failure
 from simulator.campaigns.trust import seal_of
 from simulator.engines.canonical import event_of
 from simulator.engines.interface import Ending
+from simulator.interruption import asked, leaving
 from simulator.run import Run
 from simulator.scenario import from_table
 from simulator.trace import AttemptTrace, Trace, Verdict, digest_of, software_versions
 
 
 def failure_of(experiment: CommandExperiment, failing: Run, schedule: int) -> Failure:
-    """Minimise a failing run and record the result."""
+    """Minimise a failing run and record the result; when the command is to end, with what is known by then."""
     smallest = minimised(experiment, failing)
     violation = smallest.violation
     assert violation is not None, "a smaller run fails as the larger one did"
     trace = trace_of(experiment, smallest)
-    explanation = explain(experiment, smallest, trace)
+    explanation: Explanation | None = None
+    with leaving():
+        if asked() is None:
+            explanation = explain(experiment, smallest, trace)
     return Failure(
         violation.invariant,
         violation.rank,
         violation.message,
         violation.signature,
-        msgspec.structs.replace(trace, explanation=explanation.table()),
+        trace if explanation is None else msgspec.structs.replace(trace, explanation=explanation.table()),
         explanation=explanation,
         schedule=schedule,
     )

@@ -8,6 +8,7 @@ from random import Random
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
+from simulator.campaigns.explanation.failure import unfinished_failure
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.searching.determinism import check_same
 from simulator.campaigns.searching.findings import Finding, Findings, by_gravity
@@ -15,6 +16,7 @@ from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_fa
 from simulator.campaigns.searching.sampling import rank_lengths
 from simulator.campaigns.searching.vacuity import Repeats, instants_of, one_class_in_words
 from simulator.errors import CannotDo
+from simulator.interruption import leaving
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
@@ -64,42 +66,44 @@ def search(
     repeats.note(None, run)
     interleaved, done, drawn, guesses = run.interleaved, 1, 1, _guesses(experiment)
     random, broken_off = Random(), ""
-    while not findings.must_end and not _is_stuck(run) and drawn < schedules:
-        if seconds is not None and time.perf_counter() - started > seconds:
-            break
-        number, drawn = drawn, drawn + 1
-        random.seed(seed << 40 | number)
-        plan = sampled_faults(experiment.scenario, lengths, random)
-        if repeats.has(plan):
-            if repeats.ended:
+    with leaving() as left:
+        while not findings.must_end and not _is_stuck(run) and drawn < schedules:
+            if seconds is not None and time.perf_counter() - started > seconds:
                 break
-            continue
-        while True:
-            with experiment.setting_aside(findings.known):
-                other = experiment.run(factories[number % len(factories)](random), plan, until=until)
-            if experiment.out_of_time or not findings.take(other, done + 1):
-                break
+            number, drawn = drawn, drawn + 1
             random.seed(seed << 40 | number)
-            sampled_faults(experiment.scenario, lengths, random)  # The same again, for the same schedule.
-        if experiment.out_of_time:
-            broken_off = f"; one more was broken off, {other.incomplete}"
-            break
-        run = other
-        repeats.note(plan, run)
-        if done == 1 and run.incomplete is None:
-            with experiment.setting_aside(findings.known):
-                check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
-        guesses += _guesses(experiment)
-        interleaved = interleaved or run.interleaved
-        operations += run.operations
-        done += 1
-        if progress is not None:
-            progress(done, time.perf_counter() - started)
+            plan = sampled_faults(experiment.scenario, lengths, random)
+            if repeats.has(plan):
+                if repeats.ended:
+                    break
+                continue
+            while True:
+                with experiment.setting_aside(findings.known):
+                    other = experiment.run(factories[number % len(factories)](random), plan, until=until)
+                if experiment.out_of_time or not findings.take(other, done + 1):
+                    break
+                random.seed(seed << 40 | number)
+                sampled_faults(experiment.scenario, lengths, random)  # The same again, for the same schedule.
+            if experiment.out_of_time:
+                broken_off = f"; one more was broken off, {other.incomplete}"
+                break
+            run = other
+            repeats.note(plan, run)
+            if done == 1 and run.incomplete is None:
+                with experiment.setting_aside(findings.known):
+                    check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+            guesses += _guesses(experiment)
+            interleaved = interleaved or run.interleaved
+            operations += run.operations
+            done += 1
+            if progress is not None:
+                progress(done, time.perf_counter() - started)
+    incomplete = run.incomplete if left.by is None else f"{left.by} after {done:,} schedules"
     searched = time.perf_counter() - started
     failures = findings.failures(lambda found: _recorded(experiment, found))
     failure = failures[0] if failures else None
     return Result(
-        verdict="violated" if failure is not None else "incomplete" if run.incomplete is not None else "clean",
+        verdict="violated" if failure is not None else "incomplete" if incomplete is not None else "clean",
         schedules=done,
         seconds=searched,
         seed=seed,
@@ -113,7 +117,7 @@ def search(
         + f"sampled: {done:,} schedule{'s' * (done != 1)}, {scheduler}, system calls held{_faults_in_words(experiment)}"
         + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else "")
         + broken_off,
-        reason=run.incomplete if failure is None else None,
+        reason=incomplete if failure is None else unfinished_failure(),
         lengths=lengths,
     )
 

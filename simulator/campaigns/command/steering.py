@@ -16,6 +16,7 @@ from simulator.campaigns.replay.racing import Race, races_of
 from simulator.campaigns.result import Result
 from simulator.campaigns.searching.determinism import check_same
 from simulator.engines.interface import Step
+from simulator.interruption import leaving
 from simulator.operations import paths_of
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
@@ -79,40 +80,42 @@ def confirm_races(
     failing: Run | None = None
     known: set[_Pair] = set()
     waiting = deque(_found_in(recorded, run, 0, known))
-    while waiting:
-        race, base, depth = waiting.popleft()
-        if depth and failing is not None:
-            break
-        outcome = Steered(race, "not tried", depth=depth)
-        for goes_on in ("first", "second"):
-            if done >= schedules or (seconds is not None and time.perf_counter() - started > seconds):
+    with leaving() as left:
+        while waiting:
+            race, base, depth = waiting.popleft()
+            if depth and failing is not None:
                 break
-            places = [[(step.task, step.n) for step in attempt.steps] for attempt in base.attempts]
-            scheduler = Reversing(
-                places,
-                race.attempt,
-                (race.first.task, race.first.n),
-                (race.second.task, race.second.n),
-                goes_on,
-            )
-            other = experiment.run(scheduler, until=until)
-            done += 1
-            operations += other.operations
-            outcome = _outcome(race, base, other, depth)
-            if other.violation is not None and failing is None:
-                failing = other
-            if other.violation is None and other.incomplete is None:
-                waiting.extend(_found_in(trace_of(experiment, other), other, depth + 1, known))
-            if progress is not None:
-                progress(done, time.perf_counter() - started)
-            if outcome.outcome != "passes":
-                break
-        else:
-            steered.append(outcome)
-            continue
-        # Only one of the two runs of a race that passes was made: nothing is claimed of it.
-        steered.append(Steered(race, "not tried", depth=depth) if outcome.outcome == "passes" else outcome)
-    result = _result(experiment, run, steered, done, operations, started, recorded, failing)
+            outcome = Steered(race, "not tried", depth=depth)
+            for goes_on in ("first", "second"):
+                if done >= schedules or (seconds is not None and time.perf_counter() - started > seconds):
+                    break
+                places = [[(step.task, step.n) for step in attempt.steps] for attempt in base.attempts]
+                scheduler = Reversing(
+                    places,
+                    race.attempt,
+                    (race.first.task, race.first.n),
+                    (race.second.task, race.second.n),
+                    goes_on,
+                )
+                other = experiment.run(scheduler, until=until)
+                done += 1
+                operations += other.operations
+                outcome = _outcome(race, base, other, depth)
+                if other.violation is not None and failing is None:
+                    failing = other
+                if other.violation is None and other.incomplete is None:
+                    waiting.extend(_found_in(trace_of(experiment, other), other, depth + 1, known))
+                if progress is not None:
+                    progress(done, time.perf_counter() - started)
+                if outcome.outcome != "passes":
+                    break
+            else:
+                steered.append(outcome)
+                continue
+            # Only one of the two runs of a race that passes was made: nothing is claimed of it.
+            steered.append(Steered(race, "not tried", depth=depth) if outcome.outcome == "passes" else outcome)
+    steered += [Steered(race, "not tried", depth=depth) for race, _, depth in waiting if left.by is not None]
+    result = _result(experiment, run, steered, done, operations, started, recorded, failing, left.by)
     return Steering(result, recorded, steered)
 
 
@@ -166,6 +169,7 @@ def _result(
     started: float,
     recorded: Trace,
     failing: Run | None,
+    interrupted: str | None = None,
 ) -> Result:
     searched = time.perf_counter() - started
     failure = failure_of(experiment, failing, done) if failing is not None and failing.violation is not None else None
@@ -177,6 +181,8 @@ def _result(
     reason = undisturbed.incomplete
     if reason is None and open_:
         reason = f"{open_} of {len(steered)} races are neither confirmed nor refuted"
+    if interrupted is not None:
+        reason = f"{interrupted}" + (f"; {reason}" if reason else "")
     words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
     further = sum(each.depth > 0 for each in steered)
     return Result(

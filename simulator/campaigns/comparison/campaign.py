@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 
 import msgspec
 
@@ -14,6 +12,7 @@ from simulator.campaigns.comparison.outcome import Compared, Request
 from simulator.campaigns.comparison.real_shape import measure, real_scenario
 from simulator.campaigns.comparison.small_scale import judge, small_scenario
 from simulator.campaigns.demonstrating.demonstration import Candidate
+from simulator.engines.crew import side_by_side
 from simulator.experiment import Experiment
 
 
@@ -35,8 +34,7 @@ def _compared(chosen: Sequence[Candidate], request: Request, processes: int | No
     if count <= 1:
         yield from map(_one, work)
         return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_one, work)
+    yield from side_by_side(_one, work, count)
 
 
 def _one(work: tuple[Candidate, Request]) -> Compared:

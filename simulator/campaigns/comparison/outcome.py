@@ -132,11 +132,12 @@ class Compared(msgspec.Struct):
 
 
 class Comparison(msgspec.Struct):
-    """All of it."""
+    """All of it. ``interrupted``: in words, that the command was to end before all strategies were compared."""
 
     request: Request
     compared: list[Compared]
     seconds: float = 0.0
+    interrupted: str | None = None
 
     def ranked(self) -> list[Compared]:
         """The safest first; among equally safe ones, the one that leaves most time for training."""

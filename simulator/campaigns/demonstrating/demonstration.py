@@ -8,10 +8,8 @@ the same, which no rank reported.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import msgspec
@@ -24,6 +22,7 @@ from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.scale.scale_result import ScaleResult
 from simulator.campaigns.searching.collecting import collect
 from simulator.campaigns.searching.sampling import sample
+from simulator.engines.crew import side_by_side
 from simulator.errors import CannotDo
 from simulator.experiment import Experiment
 from simulator.faults import Faults
@@ -145,8 +144,7 @@ def survey(
     if count <= 1:
         yield from map(_one, requests)
         return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_one, requests)
+    yield from side_by_side(_one, requests, count)
 
 
 def _one(request: tuple[Candidate, int, float, int]) -> Surveyed:

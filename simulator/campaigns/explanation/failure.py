@@ -15,6 +15,7 @@ from simulator.campaigns.trust import seal_of
 from simulator.engines.canonical import event_of
 from simulator.engines.interface import Ending
 from simulator.experiment import ROOT, Experiment
+from simulator.interruption import asked, leaving
 from simulator.invariants.violation import text_of
 from simulator.run import Run
 from simulator.scenario import from_table
@@ -23,12 +24,19 @@ from simulator.trace import AttemptTrace, Event, Trace, Verdict, digest_of, soft
 
 
 def failure_of(experiment: Experiment, failing: Run, schedule: int, *, budget: int = 3000) -> Failure:
-    """Minimise a failing run, within ``budget`` re-runs, and record the result."""
-    smallest = minimise(experiment, failing, budget=budget)
-    detailed = experiment.run(TapeReplay(smallest.tape), smallest.tape, detail=True)
+    """Minimise a failing run, within ``budget`` re-runs, and record the result.
+
+    When the command is to end, with what is known by then: it may be neither the smallest nor explained.
+    """
+    detailed = smallest = minimise(experiment, failing, budget=budget)
+    explanation: Explanation | None = None
+    with leaving():
+        detailed = experiment.run(TapeReplay(smallest.tape), smallest.tape, detail=True)
+        assert detailed.violation is not None, "a recorded failure did not repeat on its own tape"
+        if asked() is None:
+            explanation = explain(experiment, detailed)
     violation = detailed.violation
-    assert violation is not None, "a recorded failure did not repeat on its own tape"
-    explanation = explain(experiment, detailed)
+    assert violation is not None, "a failing run has a violation"
     trace = trace_of(experiment, detailed, explanation)
     return Failure(
         violation.invariant,
@@ -39,6 +47,12 @@ def failure_of(experiment: Experiment, failing: Run, schedule: int, *, budget: i
         explanation=explanation,
         schedule=schedule,
     )
+
+
+def unfinished_failure() -> str | None:
+    """In words that a failure was not minimised or explained to the end, as the command is to end; else None."""
+    by = asked()
+    return None if by is None else f"{by}: the schedule may not be the smallest, and no pair was shown to decide it"
 
 
 def trace_of(experiment: Experiment, run: Run, explanation: Explanation | None = None) -> Trace:

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from simulator.campaigns.explanation.few_choices import Choice, Departure, Noting
 from simulator.experiment import Experiment
+from simulator.interruption import leaving
 from simulator.run import Run
 from simulator.tape import Tape
 
@@ -30,9 +31,13 @@ def minimise(experiment: Experiment, failing: Run, *, budget: int = 3000) -> Run
     """The smallest run found that fails with the same signature, within ``budget`` re-runs.
 
     Unless the budget is used up, no single choice of its tape can be undone: the run would violate something else, or
-    nothing, or have more context switches than the one that was found.
+    nothing, or have more context switches than the one that was found. When the command is to end, it is the smallest
+    run found until then.
     """
-    return _Minimiser(experiment, failing, budget).result()
+    minimiser = _Minimiser(experiment, failing, budget)
+    with leaving():
+        minimiser.minimise()
+    return minimiser.best
 
 
 def switches(run: Run) -> int:
@@ -62,13 +67,17 @@ class _Minimiser:
         self._cost = cost_of(failing)
         self._most = switches(failing)
 
-    def result(self) -> Run:
+    @property
+    def best(self) -> Run:
+        """The smallest run found so far."""
+        return self._best
+
+    def minimise(self) -> None:
         self._undo_in_chunks(max(1, len(self._best.tape) // 2))
         self._make_few_choices()
         self._undo_in_chunks(1)
         self._make_choices_elsewhere()
         self._undo_in_chunks(1)
-        return self._best
 
     def _try(self, choices: Iterable[Choice]) -> bool:
         """Run a tape; keep the run when it fails alike and costs less."""

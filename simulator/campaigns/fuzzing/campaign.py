@@ -21,10 +21,11 @@ from joblib.parallel import get_active_backend
 from simulator.campaigns.fuzzing.arms import Arms
 from simulator.campaigns.fuzzing.finishing import Errand, Finished, finish
 from simulator.campaigns.fuzzing.job import Reply, Request, make_runs, packed
-from simulator.campaigns.fuzzing.limits import Limits, ignoring_interrupts
+from simulator.campaigns.fuzzing.limits import Limits, holding_signals
 from simulator.campaigns.fuzzing.proposal import Proposal
 from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
 from simulator.errors import CannotDo, UsageError
+from simulator.interruption import asked, finishing, leaving, look_up
 
 _BATCH = 16
 """Runs of a batch at most; the first ones of a scenario are smaller, since each of them teaches much."""
@@ -92,7 +93,7 @@ class Campaign:
     def ended(self) -> str:
         """What ended it, in words."""
         if self.limits.interrupted:
-            return "interrupted"
+            return asked() or "interrupted"
         if all(standing.problem is not None or standing.exhausted for standing in self.standings):
             return "no scenario can go on"
         return "time is up" if self.limits.must_end else "as many schedules were run as were asked for"
@@ -102,18 +103,25 @@ class Campaign:
         if self._listener is not None:
             self._listener.begun(self)
         try:
+            # Whose answer has not come a moment after a signal is not waited for.
+            with leaving():
+                self._go()
+        finally:
+            self._keep_progress()
+
+    def _go(self) -> None:
+        try:
             while self._able() or (self._unfinished and not self.limits.interrupted):
                 for answer in self._answers():
-                    with self._lock:
+                    with self._lock, finishing():
                         self._take_in(answer)
         except BrokenExecutor as error:
+            look_up()  # The workers end in the middle of their work then.
             names = ", ".join(sorted({standing.name for standing, _ in self._under_way.values()}))
             raise CannotDo(
                 f"a worker process has died while it ran {names}; that is no finding, and what was found before is in "
                 "the corpus (code under test that ends its process takes the worker with it)"
             ) from error
-        finally:
-            self._keep_progress()
 
     def _answers(self) -> Iterator[Reply | Finished]:
         _check_backend(self.workers)
@@ -123,8 +131,7 @@ class Campaign:
         if self.workers == 1:
             yield from parallel(self._work())
             return
-        # Whatever processes it starts leave Ctrl-C to this one.
-        with ignoring_interrupts():
+        with holding_signals():
             answers = parallel(self._work())
         yield from answers
 

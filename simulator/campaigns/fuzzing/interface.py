@@ -10,12 +10,13 @@ import msgspec
 
 from simulator.campaigns.fuzzing.campaign import Campaign, Listener
 from simulator.campaigns.fuzzing.corpus import open_corpus, shelf_of
-from simulator.campaigns.fuzzing.limits import Limits, interruptible
+from simulator.campaigns.fuzzing.limits import Limits
 from simulator.campaigns.fuzzing.outcome import FuzzResult, fuzzed
 from simulator.campaigns.fuzzing.standing import Standing
-from simulator.errors import UsageError
+from simulator.errors import CkptraceError, UsageError
 from simulator.exhaustive.code_under_test import digest_of_code
 from simulator.experiment import Experiment
+from simulator.interruption import interruptible
 from simulator.scenario import Scenario
 
 
@@ -70,14 +71,21 @@ def fuzz(
     ]
     limits = Limits(schedules, seconds)
     campaign = Campaign(standings, limits, workers, seed, confirm, listener)
-    with interruptible(limits):
-        campaign.go()
+    problem: CkptraceError | None = None
+    with interruptible():
+        try:
+            campaign.go()
+        except CkptraceError as error:  # Such as a corpus on a full disk: what was found is told all the same.
+            if not campaign.schedules:
+                raise
+            problem = error
     return FuzzResult(
         [fuzzed(standing, experiment, seed) for standing, experiment in zip(standings, experiments, strict=True)],
         limits.spent,
         seed,
-        campaign.ended,
+        campaign.ended if problem is None else f"given up: {problem}",
         corpus,
+        problem,
     )
 
 

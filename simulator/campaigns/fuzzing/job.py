@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from array import array
@@ -16,7 +15,9 @@ from simulator.campaigns.fuzzing.prepared import Prepared, prepared
 from simulator.campaigns.fuzzing.proposal import Broken, Outcome, Proposal
 from simulator.campaigns.searching.determinism import check_same
 from simulator.campaigns.searching.sampling import digest_of_run
+from simulator.engines.template import die_with
 from simulator.errors import CkptraceError
+from simulator.interruption import leave_to_the_parent, leaving
 from simulator.run import Run
 from simulator.scenario import Scenario
 from simulator.schedulers.replay import TapeReplay
@@ -64,7 +65,7 @@ def make_runs(request: Request) -> Reply:
     started = time.perf_counter()
     reply = Reply(request.ticket, [], 0.0)
     try:
-        with installed():
+        with installed(), leaving():
             _make_runs(request, reply, started)
     except CkptraceError as error:
         reply.problem = str(error)
@@ -114,9 +115,13 @@ def _outcome(number: int, run: Run, ready: Prepared, known: set[int], signatures
 
 
 def leave_interrupts_to(origin: int) -> None:
-    """In any process but the ``origin``, let Ctrl-C be: it reaches every process of a terminal, and one decides."""
-    if os.getpid() != origin and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a process that ``origin`` has started, let signals be, which reach all of a terminal: that one decides.
+
+    It is not outlived, either. Elsewhere, on another machine say, nothing is changed.
+    """
+    if os.getppid() == origin and threading.current_thread() is threading.main_thread():
+        leave_to_the_parent()
+        die_with(origin)
 
 
 def packed(pairs: set[int]) -> bytes:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+
+from simulator.interruption import SIGNALS, asked
 
 _NO_LIMIT = 1 << 62
 
 
 class Limits:
-    """``schedules`` and ``seconds`` from now, None for no limit; and ``interrupt``."""
+    """``schedules`` and ``seconds`` from now, None for no limit; and that the command is to end."""
 
     def __init__(self, schedules: int | None, seconds: float | None) -> None:
         self.schedules = schedules
         self.seconds = seconds
         self._started = time.perf_counter()
-        self.interrupted = False
 
     @property
     def spent(self) -> float:
@@ -31,9 +30,10 @@ class Limits:
         """Seconds until time is up."""
         return None if self.seconds is None else max(0.0, self.seconds - self.spent)
 
-    def interrupt(self) -> None:
-        """End as soon as possible: what is under way is still waited for."""
-        self.interrupted = True
+    @property
+    def interrupted(self) -> bool:
+        """Whether the command is to end."""
+        return asked() is not None
 
     @property
     def must_end(self) -> bool:
@@ -46,34 +46,10 @@ class Limits:
 
 
 @contextmanager
-def interruptible(limits: Limits) -> Iterator[None]:
-    """Meanwhile Ctrl-C, or SIGTERM, is a limit; a second one does what it does elsewhere."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        limits.interrupt()
-        signal.signal(number, usual[signal.Signals(number)])
-
-    for number in usual:
-        signal.signal(number, interrupt)
+def holding_signals() -> Iterator[None]:
+    """Meanwhile signals wait, and processes that are started hold them off for good: this one decides for them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def ignoring_interrupts() -> Iterator[None]:
-    """Meanwhile Ctrl-C does nothing, also for processes that are started meanwhile: they inherit that for good."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    usual = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -11,6 +11,7 @@ from simulator.campaigns.fuzzing.standing import KnownFailure, Standing
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.searching.findings import everything_met
 from simulator.campaigns.searching.vacuity import one_class_in_words
+from simulator.errors import CkptraceError
 from simulator.experiment import Experiment
 from simulator.trace import load
 
@@ -47,13 +48,14 @@ class FuzzedScenario(msgspec.Struct):
 
 
 class FuzzResult(msgspec.Struct):
-    """The outcome of fuzzing. ``ended`` says what ended it, in words."""
+    """The outcome of fuzzing. ``ended`` says what ended it, in words; ``problem`` is why it was given up, if it was."""
 
     scenarios: list[FuzzedScenario]
     seconds: float
     seed: int
     ended: str
     corpus: Path
+    problem: CkptraceError | None = None
 
     @property
     def verdict(self) -> str:
@@ -63,11 +65,11 @@ class FuzzResult(msgspec.Struct):
 
     @property
     def exit_code(self) -> int:
-        """1 for a failure that is one; 3 where model and disk disagree, or a scenario is incomplete; else 0."""
+        """1 for a failure that is one; 3 where model and disk disagree, it was given up or is incomplete; else 0."""
         failures = [failure for scenario in self.scenarios for failure in scenario.failures]
         if any(not failure.disagrees for failure in failures):
             return 1
-        return 0 if self.verdict == "clean" else 3
+        return 0 if self.verdict == "clean" and self.problem is None else 3
 
 
 def fuzzed(standing: Standing, experiment: Experiment, seed: int) -> FuzzedScenario:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from simulator.boundary import installed
 from simulator.campaigns.arguments import named_arguments
-from simulator.campaigns.explanation.failure import failure_of
+from simulator.campaigns.explanation.failure import failure_of, unfinished_failure
 from simulator.campaigns.given import Invariants
 from simulator.campaigns.interface import Programs, experiment_of
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.searching.determinism import undisturbed_run
 from simulator.campaigns.searching.keeping import Keeper
 from simulator.campaigns.searching.sampling import rank_lengths
-from simulator.campaigns.searching.stopping import Stopped, Stopping, stopping_after
+from simulator.campaigns.searching.stopping import Stopped, Stopping
 from simulator.campaigns.searching.vacuity import breakdown_of, check_touches_files, instants_of, one_class_in_words
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, UsageError
@@ -28,6 +29,7 @@ from simulator.exhaustive.parallel import in_parallel
 from simulator.exhaustive.search import Counts, Proof, Search
 from simulator.experiment import Experiment
 from simulator.faults import Faults
+from simulator.interruption import interruptible, leaving
 from simulator.run import Run
 from simulator.scenario import FilesystemChoice, Scenario
 
@@ -58,9 +60,9 @@ def certify(
 
     The verdict is ``certified``, ``violated`` or ``incomplete``; ``classes`` were explored, ``schedules`` run for them,
     ``blocked`` of which were for nothing. ``preemptions`` bounds how often a rank is interrupted that could have gone
-    on; ``max_classes`` and ``seconds`` stop early, which is ``incomplete``. So does Ctrl-C if there is a
-    ``checkpoint``: a file that keeps how far a search has come that was stopped; if it is there, the search goes on
-    from it. ``workers`` processes search side by side.
+    on; ``max_classes`` and ``seconds`` stop early, which is ``incomplete``. So does Ctrl-C, SIGTERM or SIGHUP if there
+    is a ``checkpoint``: a file that keeps how far a search has come that was stopped; if it is there, the search goes
+    on from it. ``workers`` processes search side by side.
 
     Raises UsageError for arguments that make no sense, Escape when code under test reaches the real disk, CannotDo
     when no rank makes a call about a file, or the code is not deterministic or does what the search cannot order.
@@ -87,7 +89,8 @@ def certify(
     experiment.disks_of_an_instant = DISKS_OF_A_CUT
     started = time.perf_counter()
     path = None if checkpoint is None else Path(checkpoint)
-    with installed(), stopping_after(seconds, max_classes, interruptible=path is not None) as stopping:
+    stopping = Stopping(seconds, max_classes)
+    with installed(), nullcontext() if path is None else interruptible():
         undisturbed = undisturbed_run(experiment)
         check_touches_files(undisturbed, experiment.scenario.cluster.world_size)
         search, before = Search(experiment, preemptions=preemptions), 0.0
@@ -132,25 +135,30 @@ def _explored(
     search: Search, workers: int, stopping: Stopping, keeper: Keeper | None, progress: Progress | None, started: float
 ) -> tuple[Search, str | None]:
     """Search to the end of the last pass, or until it must stop; gives the pass under way, and why it stopped."""
-    try:
-        while True:
-            for counts in _counts(search, workers, stopping):
-                if progress is not None:
-                    progress(counts.classes, search.fraction, time.perf_counter() - started)
-                if keeper is not None:
-                    keeper.keep_now_and_then(search)
-                if not search.is_over:
-                    stopping.look_at(counts.classes)
-            if search.proof is not None or search.wider == search.looks:
-                break
-            search = search.again()
-    except (Stopped, Stuck) as stop:
-        if keeper is not None:
-            keeper.keep(search)
-        return search, str(stop)
+    reason: str | None = None
+    with leaving() as left:
+        try:
+            while True:
+                for counts in _counts(search, workers, stopping):
+                    if progress is not None:
+                        progress(counts.classes, search.fraction, time.perf_counter() - started)
+                    if keeper is not None:
+                        keeper.keep_now_and_then(search)
+                    if not search.is_over:
+                        stopping.look_at(counts.classes)
+                if search.proof is not None or search.wider == search.looks:
+                    break
+                search = search.again()
+        except (Stopped, Stuck) as stop:
+            reason = str(stop)
+    if left.by is not None:
+        reason = f"{left.by} before every class was explored"
     if keeper is not None:
-        keeper.forget()
-    return search, None
+        if reason is None:
+            keeper.forget()
+        else:
+            keeper.keep(search)
+    return search, reason
 
 
 def _counts(search: Search, workers: int, stopping: Stopping) -> Iterator[Counts]:
@@ -201,7 +209,7 @@ def _result(search: Search, reason: str | None, failure: Failure | None, undistu
         failure=failure,
         digest=failure.trace.digest if failure is not None else certificate.digest,
         coverage=certificate.in_words(complete=verdict == "certified", alone=alone),
-        reason=reason if failure is None else None,
+        reason=reason if failure is None else unfinished_failure(),
         lengths=rank_lengths(undisturbed, experiment.scenario.cluster.world_size),
         certificate=certificate.table(),
         warnings=certificate.warnings() if verdict == "certified" else [],

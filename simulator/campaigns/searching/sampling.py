@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from random import Random
 
-from simulator.campaigns.explanation.failure import failure_of
+from simulator.campaigns.explanation.failure import failure_of, unfinished_failure
 from simulator.campaigns.result import Result
 from simulator.campaigns.searching.determinism import check_same, events_of, undisturbed_run
 from simulator.campaigns.searching.drawing import drawn_answers
@@ -21,6 +21,7 @@ from simulator.campaigns.searching.vacuity import (
 )
 from simulator.engines.fresh_frames import in_fresh_frames
 from simulator.experiment import Experiment
+from simulator.interruption import leaving
 from simulator.run import Run
 from simulator.schedulers.replay import TapeReplay
 from simulator.trace import digest_of
@@ -50,6 +51,7 @@ def sample(
     """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
 
     With ``go_on`` a violation is set aside instead: the schedule is made again, past it, and so are all later ones.
+    A command that is to end ends the search as a limit does.
 
     A disturbed run that reaches a limit makes the result incomplete unless a later one violates something; after ten
     of them no more are made.
@@ -87,39 +89,42 @@ def _sample(
     done, drawn, run = 1, 1, undisturbed
     incomplete: str | None = undisturbed.incomplete
     unfinished, random = 0, Random()
-    while not findings.must_end and drawn < schedules and undisturbed.incomplete is None:
-        if seconds is not None and time.perf_counter() - started > seconds:
-            break
-        number, drawn = drawn, drawn + 1
-        random.seed(seed << 40 | number)
-        plan = sampled_faults(scenario, lengths, random)
-        if repeats.has(plan):
-            if repeats.ended:
+    with leaving() as left:
+        while not findings.must_end and drawn < schedules and undisturbed.incomplete is None:
+            if seconds is not None and time.perf_counter() - started > seconds:
                 break
-            continue
-        while True:
-            draw = drawn_answers(experiment, seed << 40 | number)
-            run = experiment.run(factories[number % len(factories)](random), plan, draw=draw)
-            if not findings.take(run, done + 1):
-                break
-            experiment = given.setting_aside(findings.known)
+            number, drawn = drawn, drawn + 1
             random.seed(seed << 40 | number)
-            sampled_faults(scenario, lengths, random)  # The same again: what is drawn next is the schedule.
-        repeats.note(plan, run)
-        if done == 1:
-            check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
-        interleaved = interleaved or run.interleaved
-        operations += run.operations
-        done += 1
-        if run.incomplete is not None:
-            unfinished += 1
-            incomplete = incomplete or run.incomplete
-            if unfinished == _MOST_UNFINISHED:
-                break
-        if progress is not None and not done & 255:
-            progress(done, time.perf_counter() - started)
+            plan = sampled_faults(scenario, lengths, random)
+            if repeats.has(plan):
+                if repeats.ended:
+                    break
+                continue
+            while True:
+                draw = drawn_answers(experiment, seed << 40 | number)
+                run = experiment.run(factories[number % len(factories)](random), plan, draw=draw)
+                if not findings.take(run, done + 1):
+                    break
+                experiment = given.setting_aside(findings.known)
+                random.seed(seed << 40 | number)
+                sampled_faults(scenario, lengths, random)  # The same again: what is drawn next is the schedule.
+            repeats.note(plan, run)
+            if done == 1:
+                check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+            interleaved = interleaved or run.interleaved
+            operations += run.operations
+            done += 1
+            if run.incomplete is not None:
+                unfinished += 1
+                incomplete = incomplete or run.incomplete
+                if unfinished == _MOST_UNFINISHED:
+                    break
+            if progress is not None and not done & 255:
+                progress(done, time.perf_counter() - started)
     if unfinished > 1:
         incomplete = f"{incomplete} (and {unfinished - 1} more of {done:,} schedules are incomplete)"
+    if left.by is not None:
+        incomplete = f"{left.by} after {done:,} schedules" + (f"; {incomplete}" if incomplete else "")
     searched = time.perf_counter() - started
     failures = findings.failures(lambda found: failure_of(given.setting_aside(found.known), found.run, found.schedule))
     failure = failures[0] if failures else None
@@ -140,7 +145,7 @@ def _sample(
         digest=failure.trace.digest if failure is not None else digest_of_run(run),
         coverage=("" if interleaved else _alone(experiment, undisturbed))
         + f"sampled: {done:,} schedule{'s' if done != 1 else ''}, {scheduler}{experiment.faults_in_words()}",
-        reason=incomplete if failure is None else None,
+        reason=incomplete if failure is None else unfinished_failure(),
         lengths=lengths,
     )
 

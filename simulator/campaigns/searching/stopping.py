@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
+from simulator import interruption
 from simulator.errors import CkptraceError
 
 
@@ -17,22 +13,16 @@ class Stopped(CkptraceError):
 
 
 class Stopping:
-    """The limits of a search: ``seconds`` from now, ``max_classes``, and ``interrupt``."""
+    """The limits of a search: ``seconds`` from now, ``max_classes``, and that the command is to end."""
 
     def __init__(self, seconds: float | None, max_classes: int | None) -> None:
         self._seconds = seconds
         self._deadline = None if seconds is None else time.perf_counter() + seconds
         self._max_classes = max_classes
-        self._interrupted = False
-
-    def interrupt(self) -> None:
-        """Stop at the next occasion."""
-        self._interrupted = True
 
     def look_up(self) -> None:
-        """Raise Stopped when the search was interrupted, or the time is used up."""
-        if self._interrupted:
-            raise Stopped("interrupted before every class was explored")
+        """Raise Stopped when the time is used up, Interrupted when the command is to end."""
+        interruption.look_up()
         if self._deadline is not None and time.perf_counter() > self._deadline:
             raise Stopped(f"stopped after {self._seconds:g} s, before every class was explored")
 
@@ -41,22 +31,3 @@ class Stopping:
         if self._max_classes is not None and classes >= self._max_classes:
             raise Stopped(f"stopped after {classes:,} classes, before every class was explored")
         self.look_up()
-
-
-@contextmanager
-def stopping_after(seconds: float | None, max_classes: int | None, *, interruptible: bool) -> Iterator[Stopping]:
-    """The limits of a search. If it is ``interruptible``, Ctrl-C is one of them; a second one interrupts at once."""
-    stopping = Stopping(seconds, max_classes)
-    if not interruptible or threading.current_thread() is not threading.main_thread():
-        yield stopping
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stopping.interrupt()
-        signal.signal(signal.SIGINT, previous)
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield stopping
-    finally:
-        signal.signal(signal.SIGINT, previous)

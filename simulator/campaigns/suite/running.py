@@ -17,6 +17,7 @@ from simulator.campaigns.suite.cases import Case, Outcome
 from simulator.campaigns.trust import Trust
 from simulator.errors import CannotDo, CkptraceError
 from simulator.experiment import Experiment
+from simulator.interruption import asked, leaving
 from simulator.scenario import Scenario
 from simulator.trace import Trace
 
@@ -85,9 +86,14 @@ def _outcome(case: Case, run: Callable[[], Result], *, confirm: bool) -> Outcome
     missed: str | None = None
     confirmation: Confirmation | None = None
     error: CkptraceError | None = None
+    if (by := asked()) is not None:
+        return Outcome(case, 0.0, error=CannotDo(f"not run: {by}"))
     try:
-        result = run()
-        if result.verdict == "incomplete":
+        with leaving() as left:
+            result = run()
+        if result is None:
+            error = CannotDo(f"{left.by}")
+        elif result.verdict == "incomplete":
             error = CannotDo(f"incomplete: {result.reason}")
         elif result.verdict == "clean" and result.followed == 0:
             error = CannotDo(
@@ -107,7 +113,12 @@ def _outcome(case: Case, run: Callable[[], Result], *, confirm: bool) -> Outcome
 
 def _confirmation(failure: Failure) -> Confirmation:
     """What the disk says; where it cannot be asked, that is what is said."""
-    try:
-        return ask_the_disk(failure)
-    except CkptraceError as error:
-        return Confirmation("not asked", f"not confirmed: {error}")
+    by = asked()
+    if by is None:
+        with leaving() as left:
+            try:
+                return ask_the_disk(failure)
+            except CkptraceError as error:
+                return Confirmation("not asked", f"not confirmed: {error}")
+        by = left.by
+    return Confirmation("not asked", f"not confirmed: {by}")

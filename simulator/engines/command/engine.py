@@ -18,6 +18,7 @@ from bisect import insort
 from contextlib import suppress
 from typing import Final
 
+from simulator import interruption
 from simulator.boundary.printing import Output
 from simulator.clock import EPOCH
 from simulator.engines.charging import Charging
@@ -240,6 +241,7 @@ class CommandEngine:
 
     def check_time(self) -> None:
         """See ``Supervised.check_time``."""
+        interruption.look_up()
         if self._until is not None and time.monotonic() > self._until:
             self.out_of_time = True
             raise Stuck("wall time: the time was up before the ranks had ended")

@@ -21,6 +21,7 @@ def comparison_object(comparison: Comparison) -> dict[str, Any]:
         "seed": request.seed,
         "request": msgspec.to_builtins(request),
         "answer": answer(comparison),
+        "interrupted": comparison.interrupted,
         "formulas": {"young": YOUNG, "daly": DALY, "goodput": GOODPUT, "symbols": SYMBOLS, "sources": list(SOURCES)},
         "situations": [
             {"name": situation.name, "meaning": situation.meaning, "invariants": list(situation.invariants)}

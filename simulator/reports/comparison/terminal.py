@@ -37,6 +37,8 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     console.print(job_said(request))
     console.print()
     console.print(" ".join(answer(comparison)))
+    if not ranked:
+        return
     console.print()
     console.print(_table(ranked, request.judged_in()))
     console.print()

@@ -71,6 +71,8 @@ def job_said(request: Request) -> str:
 
 def answer(comparison: Comparison) -> list[str]:
     """What somebody who has to choose needs to know first, in a few sentences."""
+    if comparison.interrupted is not None and not comparison.compared:
+        return [f"{comparison.interrupted}."]
     ranked = comparison.ranked()
     safe = [each for each in ranked if not each.violated]
     count = len(ranked)
@@ -87,6 +89,8 @@ def answer(comparison: Comparison) -> list[str]:
     missing = [situation.title.lower() for situation in comparison.request.judged_in() if _unjudged(ranked, situation)]
     if missing:
         sentences.append(f"Not judged in this version or on this file system: {_listed(missing)}.")
+    if comparison.interrupted is not None:
+        sentences.insert(0, f"{comparison.interrupted}.")
     return sentences
 
 
