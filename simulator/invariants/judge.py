@@ -118,6 +118,7 @@ class Judge:
         self.milestones: list[tuple[int, int]] = []
         self._digest = -1
         self._looked = False
+        self._ended = 0
         self._promised = 0
         self._restorable = 0
         self._saves = _Saves(world_size)
@@ -131,6 +132,7 @@ class Judge:
         self._saves = _Saves(self._world_size)
         self._resumed = 0
         self._digest = -1
+        self._ended = 0
 
     def observe(self, engine: Engine) -> Violation | None:
         """Judge the instant after a step."""
@@ -196,9 +198,10 @@ class Judge:
         if not (self._instants or self._always) or (self._when is not None and not self._when(engine)):
             return None
         digest = self._filesystem.digest()
-        if digest == self._digest and not promised and not self._looked:
+        returned = len(engine.endings) != self._ended
+        if digest == self._digest and not promised and not self._looked and not (returned and self._always):
             return None
-        self._digest = digest
+        self._digest, self._ended = digest, len(engine.endings)
         violation = self._restart(engine, digest) if self._instants else None
         return violation if violation is not None or not self._always else self._user(self._always, engine)
 
@@ -246,7 +249,10 @@ class Judge:
             return None
         for check in checks:
             if self._counts(name_of(check)):
-                violation = self._new(ask(check, self._world(engine), self._filesystem)[0])
+                found, times = ask(check, self._world(engine), self._filesystem)
+                # Whoever looks at times is asked again when no name and no content has changed.
+                self._looked = self._looked or bool(times)
+                violation = self._new(found)
                 if violation is not None:
                     return violation
         return None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import pytest
 
 import simulator
 from simulator.campaigns.result import Result
 from simulator.faults import Faults
+from simulator.rank import Rank
 from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload
 
 REMEDIES = ["staged-barrier", "per-node-dirs", "manifest", "incremental"]
@@ -68,3 +72,35 @@ def test_a_remedy_holds_in_fifty_thousand_schedules(name: str) -> None:
     ):
         result = explored(name, schedules=10_000, cluster=cluster, layout=layout, steps=steps, seed=seed, best=1)
         assert (result.verdict, result.failure) == ("clean", None)
+
+
+def test_an_invariant_is_asked_again_when_a_rank_has_returned_though_no_file_has_changed() -> None:
+    def program(rank: Rank) -> None:
+        os.path.exists(rank.root / "done")
+        if rank.index:
+            os.mkdir(rank.root / "done")
+
+    def returned_before(world: Any) -> str | None:
+        return "too early" if 0 in world.returned and "done" not in os.listdir(world.root) else None
+
+    for search in (simulator.explore, simulator.certify):
+        result = search(program, nodes=2, invariants=[returned_before])
+        assert result.verdict == "violated"
+
+
+def test_an_invariant_that_compares_times_is_asked_again_when_nothing_but_a_time_has_changed() -> None:
+    def program(rank: Rank) -> None:
+        for name in ("a", "b") if rank.index == 0 else ():
+            (rank.root / name).mkdir()
+        rank.barrier()
+        if rank.index == 0:
+            os.utime(rank.root / "a")
+            os.utime(rank.root / "b")
+
+    def b_is_newer(world: Any) -> str | None:
+        times = [os.stat(world.root / name).st_mtime for name in ("a", "b") if (world.root / name).exists()]
+        return "a is newer" if sorted(times) != times else None
+
+    for search in (simulator.explore, simulator.certify):
+        result = search(program, nodes=2, invariants=[b_is_newer])
+        assert result.verdict == "violated"

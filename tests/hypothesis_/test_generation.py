@@ -35,7 +35,7 @@ def test_a_sound_strategy_holds_on_all_of_them(scenario: Scenario, schedule: Sch
 def test_the_smallest_scenario_is_two_nodes_that_save_once_and_nothing_goes_wrong() -> None:
     smallest = find(scenarios("staged-barrier"), lambda scenario: True)
     assert (smallest.cluster, smallest.faults, smallest.restarts) == (Cluster(2, 1), Faults(), 0)
-    assert smallest.workload == Workload(steps=1)
+    assert smallest.workload == Workload(steps=1, frozen=False)
 
 
 @given(clusters(max_ranks=6))
