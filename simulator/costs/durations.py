@@ -28,6 +28,7 @@ from simulator.operations import (
     Rename,
     Rmdir,
     Seek,
+    Setxattr,
     Sleep,
     Stat,
     Statvfs,
@@ -39,7 +40,7 @@ from simulator.operations import (
 )
 
 _METADATA_READS = (AccessCheck, Readdir, Readlink, Stat, Statvfs)
-_METADATA_WRITES = (Chmod, Chown, Link, Lock, Mkdir, Mkfifo, Rename, Rmdir, Symlink, Truncate, Unlink, Utime)
+_METADATA_WRITES = (Chmod, Chown, Link, Lock, Mkdir, Mkfifo, Rename, Rmdir, Setxattr, Symlink, Truncate, Unlink, Utime)
 _LOCAL = (Dup, Join, Seek)
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from simulator.errors import CannotDo
+
+_UNREADABLE: Final = (
+    "the memory of a process of the program may not be read, so its calls cannot be told apart: it runs as another "
+    "user than ckptrace, or its file may be executed only"
+)
 _PAGE: Final = 4096
 _PATH_MAX: Final = 4096
 """Bytes of a path, the terminating one included: linux/limits.h."""
+_DELETED: Final = b" (deleted)"
 _HERE: Final = -100
 """AT_FDCWD, fcntl.h."""
 
@@ -32,6 +39,8 @@ def text_at(thread: int, address: int) -> bytes | None:
                     return data[:end]
                 if not part:
                     return None
+    except PermissionError as error:
+        raise CannotDo(_UNREADABLE) from error
     except (OSError, OverflowError):
         return None
     return data[: _PATH_MAX + 1]
@@ -44,31 +53,40 @@ def descriptor_of(argument: int) -> int:
 
 
 def opened_on(thread: int, descriptor: int) -> bytes | None:
-    """The path that a caller's descriptor is open on (its current directory for AT_FDCWD); None where it has none.
-
-    The path of what has been deleted ends with `` (deleted)``, as the kernel says it.
-    """
-    place = "cwd" if descriptor == _HERE else f"fd/{descriptor}"
-    try:
-        return os.readlink(f"/proc/{thread}/{place}".encode())
-    except OSError:
-        return None
+    """The path that a caller's descriptor is open on, also of what has been deleted; None where it has none."""
+    return None if descriptor < 0 else _path_of(f"/proc/{thread}/fd/{descriptor}")
 
 
 def named(thread: int, address: int, directory: int | None) -> bytes | None:
-    """The absolute path that a path argument names, dots and double slashes resolved by text alone.
+    """The absolute path that a path argument names, as this process would name it. It may hold dots.
 
     Symbolic links are left as they stand: whether ``a/..`` leaves a linked directory is for the caller of this to ask
-    the file system. None where the path or the directory cannot be read.
+    the file system. No address is taken for an empty path, which names the directory itself where the call's flags say
+    so. None where the path or the directory cannot be read.
     """
-    path = text_at(thread, address)
+    path = text_at(thread, address) if address else b""
     if path is None:
         return None
-    if not path.startswith(b"/"):
-        base = opened_on(thread, _HERE if directory is None else directory)
-        if base is None or not base.startswith(b"/"):
-            return None
-        path = base + b"/" + path if path else base
+    if path.startswith(b"/"):
+        root = _path_of(f"/proc/{thread}/root")
+        return path if root in (b"/", None) else root + path
+    if directory is None or directory == _HERE:
+        base = _path_of(f"/proc/{thread}/cwd")
+    else:
+        base = opened_on(thread, directory)
+    if base is None or not base.startswith(b"/"):
+        return None
+    return base + b"/" + path if path else base
+
+
+def _path_of(link: str) -> bytes | None:
+    """What a link of /proc leads to: proc(5) appends `` (deleted)`` to the path of what is not there any more."""
+    try:
+        path = os.readlink(link.encode())
+        if path.endswith(_DELETED) and not os.path.lexists(path):
+            return path.removesuffix(_DELETED)
+    except OSError:
+        return None
     return path
 
 

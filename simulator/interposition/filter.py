@@ -21,6 +21,7 @@ from simulator.interposition.target import ckptrace_arming
 _LOAD_WORD: Final = 0x20
 _JUMP_IF_EQUAL: Final = 0x15
 _JUMP_IF_AT_LEAST: Final = 0x35
+_AND: Final = 0x54
 _RETURN: Final = 0x06
 
 _ALLOW: Final = 0x7FFF0000
@@ -29,6 +30,7 @@ _ERROR: Final = 0x00050000
 
 _NUMBER_AT: Final = 0
 _ARCHITECTURE_AT: Final = 4
+_ARGUMENTS_AT: Final = 16
 """Offsets in ``struct seccomp_data``."""
 
 _X32: Final = 0x40000000
@@ -37,7 +39,10 @@ SECCOMP: Final = {"x86_64": 317, "aarch64": 277}
 
 
 def program(machine: str, numbers: Collection[int]) -> bytes:
-    """The filter's instructions, ``struct sock_filter`` each: notify at these numbers, allow all others."""
+    """The filter's instructions, ``struct sock_filter`` each: notify at these numbers, allow all others.
+
+    Where a call is held under a condition only, it is allowed where that is not met.
+    """
     refused = _ERROR | errno.ENOSYS
     code = [
         (_LOAD_WORD, 0, 0, _ARCHITECTURE_AT),
@@ -47,7 +52,20 @@ def program(machine: str, numbers: Collection[int]) -> bytes:
     ]
     if machine == "x86_64":
         code += [(_JUMP_IF_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, refused)]
+    known = signatures(machine)
     for number in sorted(numbers):
+        condition = known[number].when
+        if condition is not None:
+            values = condition.values
+            code += [
+                (_JUMP_IF_EQUAL, 0, 4 + len(values), number),
+                (_LOAD_WORD, 0, 0, _ARGUMENTS_AT + 8 * condition.argument),
+                (_AND, 0, 0, condition.mask),
+                *((_JUMP_IF_EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)),
+                (_RETURN, 0, 0, _ALLOW),
+                (_RETURN, 0, 0, _NOTIFY),
+            ]
+            continue
         code += [(_JUMP_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)

@@ -70,9 +70,12 @@ def parent_of(process: int) -> int | None:
     return _field(process, "\nPPid:", 10)
 
 
-def umask_of(thread: int) -> int | None:
-    """The mask that is applied to the modes of new files; None where the thread is gone."""
-    return _field(thread, "\nUmask:", 8)
+def status_of(thread: int) -> dict[str, str] | None:
+    """What /proc tells of a thread, by name; None where it is gone."""
+    text = _read(f"/proc/{thread}/status")
+    if text is None:
+        return None
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
 
 
 def _field(thread: int, name: str, base: int) -> int | None:

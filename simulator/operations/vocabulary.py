@@ -201,6 +201,15 @@ class Chown(Operation, frozen=True, gc=False):
     at: int | None = None
 
 
+class Setxattr(Operation, frozen=True, gc=False):
+    """setxattr(2), fsetxattr(2), removexattr(2) and what else is stored with a file by name; its value is not kept."""
+
+    target: str | int
+    name: str
+    follow: bool = True
+    at: int | None = None
+
+
 class Utime(Operation, frozen=True, gc=False):
     """utimensat(2); ``times`` is (atime, mtime) in nanoseconds, or None for the present."""
 
@@ -294,14 +303,14 @@ SYNCHRONISING: Final = frozenset({Collective, Join, Lock})
 """Operations that may have to wait for another task."""
 
 CHANGING: Final = frozenset(
-    {Write, Truncate, Mkdir, Mkfifo, Rmdir, Unlink, Rename, Link, Symlink, Chmod, Chown, Utime, Open}
+    {Write, Truncate, Mkdir, Mkfifo, Rmdir, Unlink, Rename, Link, Symlink, Chmod, Chown, Setxattr, Utime, Open}
 )
 """Operations that can change what a restart would see (an Open creates and truncates)."""
 
 
 def tries_again(operation: Operation) -> bool:
     """Whether Python calls again by itself when a signal interrupts the call (PEP 475): nobody sees EINTR then."""
-    if isinstance(operation, Truncate | Stat | Chmod | Chown | Statvfs):
+    if isinstance(operation, Truncate | Stat | Chmod | Chown | Setxattr | Statvfs):
         return not isinstance(operation.target, str)
     return isinstance(operation, Open | Read | Write | Fsync | Lock)
 

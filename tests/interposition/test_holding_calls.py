@@ -18,7 +18,7 @@ import pytest
 from simulator.interposition.arguments import descriptor_of, named, opened_on, text_at
 from simulator.interposition.filter import install, program
 from simulator.interposition.listener import Held, Listener
-from simulator.interposition.system_calls import SIGNATURES, signatures
+from simulator.interposition.system_calls import PASSED, SIGNATURES, signatures
 from tests.interposition.kernel import holds
 
 _PATIENCE = 20_000
@@ -220,15 +220,18 @@ def test_a_path_that_is_relative_to_a_descriptor_is_named_whole(tmp_path: Path) 
     assert descriptor_of(0xFFFFFF9C) == -100
 
 
-def _run(code: bytes, architecture: int, number: int) -> int:
+def _run(code: bytes, architecture: int, number: int, arguments: tuple[int, ...] = (0, 0, 0, 0, 0, 0)) -> int:
     """What classic BPF makes of a call, interpreted here."""
     instructions = list(struct.iter_unpack("=HBBI", code))
+    data = struct.pack("=IIQ6Q", number, architecture, 0, *arguments)
     at, accumulator = 0, 0
     while True:
         kind, yes, no, operand = instructions[at]
         at += 1
         if kind == 0x20:
-            accumulator = {0: number, 4: architecture}[operand]
+            accumulator = struct.unpack_from("=I", data, operand)[0]
+        elif kind == 0x54:
+            accumulator &= operand
         elif kind == 0x15:
             at += yes if accumulator == operand else no
         elif kind == 0x35:
@@ -243,18 +246,38 @@ def test_the_filter_holds_what_it_names_and_nothing_else(machine: str, architect
     numbers = signatures(machine)
     code = program(machine, numbers)
     for number in range(600):
-        assert _run(code, architecture, number) == (0x7FC00000 if number in numbers else 0x7FFF0000)
+        unconditional = number in numbers and numbers[number].when is None
+        assert _run(code, architecture, number) == (0x7FC00000 if unconditional else 0x7FFF0000)
+    for number, signature in numbers.items():
+        if (condition := signature.when) is None:
+            continue
+        for value in (*condition.values, 0, 0x22, 0x21 & ~condition.mask | condition.values[0]):
+            given = tuple(value | 1 << 40 if n == condition.argument else 7 for n in range(6))
+            held = value & condition.mask in condition.values
+            assert _run(code, architecture, number, given) == (0x7FC00000 if held else 0x7FFF0000), signature.name
     assert _run(code, 0x40000003, 5) == 0x50000 | errno.ENOSYS, "a call of 32-bit code"
     if machine == "x86_64":
         assert _run(code, architecture, 0x40000000 | 2) == 0x50000 | errno.ENOSYS, "a call of x32 code"
 
 
-def test_numbers_are_those_of_the_kernels_headers() -> None:
+def _numbers() -> dict[str, int]:
+    """The calls of x86-64 by the kernel's headers."""
     headers = list(Path("/usr/include").rglob("asm/unistd_64.h"))
     if not headers:
         pytest.skip("the kernel's headers for this machine are not installed")
     lines = headers[0].read_text().splitlines()
-    said = dict(line.split()[1:3] for line in lines if line.startswith("#define __NR_"))
+    found = (line.split()[1:3] for line in lines if line.startswith("#define __NR_"))
+    return {name.removeprefix("__NR_"): int(number) for name, number in found}
+
+
+def test_numbers_are_those_of_the_kernels_headers() -> None:
+    said = _numbers()
     for signature in SIGNATURES:
-        number = said.get(f"__NR_{signature.name}")
-        assert number is None or signature.x86_64 == int(number), signature.name
+        assert signature.x86_64 == said.get(signature.name, signature.x86_64), signature.name
+
+
+def test_every_call_is_held_or_has_a_reason_not_to_be() -> None:
+    passed = [name for names in PASSED.values() for name in names.split()]
+    decided = [signature.name for signature in SIGNATURES] + passed
+    assert len(decided) == len(set(decided))
+    assert not _numbers().keys() - set(decided)

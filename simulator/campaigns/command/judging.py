@@ -148,6 +148,8 @@ class _Saved:
         """Look again at what may have changed at these paths, and at all that they are in."""
         again: set[str] = set()
         for path in paths:
+            if os.path.isabs(path):
+                continue  # The other end of a rename or link is not in the watched directory.
             there, exact = self._existing(path)
             if not exact:
                 # The name is gone, or stands for one that is random: whatever was or is at it, or below.

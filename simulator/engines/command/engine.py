@@ -34,12 +34,12 @@ from simulator.engines.watchdog import Stuck
 from simulator.errors import UsageError
 from simulator.interposition.announcements import Announcement, announced
 from simulator.interposition.arguments import descriptor_of
-from simulator.interposition.carrying import Outcome, carry_out
+from simulator.interposition.carrying import Carrier, Outcome
 from simulator.interposition.naming import Names
 from simulator.interposition.system_calls import SIGNALS, SLEEPS, signatures
 from simulator.interposition.threads import process_of
 from simulator.interposition.time_limits import duration_of
-from simulator.interposition.watching import Watch
+from simulator.interposition.watching import Unseen, Watch
 from simulator.operations import Close, Open, Operation, Readdir
 from simulator.trace import Meeting
 
@@ -104,6 +104,9 @@ class CommandEngine:
         self.charging: Charging | None = None
         self.lost = False
         self._names = Names()
+        self._carrier = Carrier()
+        self.unseen: set[str] = set()
+        """What changed the watched directory, or may have, without a call that was held: in words."""
         self.dismissed = 0
         self._held: dict[int, tuple[RankProcess, int]] = {}
         self._patience = Patience(conditions.slowdowns, world_size)
@@ -156,7 +159,7 @@ class CommandEngine:
             rank.listener.refuse(waiting.held, error.errno or 5)
             outcome = Outcome(error=error.errno or 5)
         else:
-            outcome = carry_out(rank.listener, waiting.held, waiting.signature, waiting.watched)
+            outcome = self._carrier.carry_out(rank.listener, waiting.held, waiting.signature, waiting.watched)
         self._note(task, rank, thread, operation, outcome, site)
         if isinstance(operation, Close):
             rank.forget(process_of(thread) or thread, descriptor_of(waiting.held.arguments[0]))
@@ -212,6 +215,7 @@ class CommandEngine:
                 self._starter.ended(rank.process)
                 rank.ended = True
             rank.close()
+        self._carrier.close()
         self._held.clear()
         self._starter.sweep()
 
@@ -303,6 +307,8 @@ class CommandEngine:
         if held.thread in rank.waiting:
             # A signal made the call fail that was held, and it is made again: kernels before 5.19.
             self._forget(rank.number + self.world_size * rank.task_of(held.thread))
+        if self._carrier.repeats(rank.listener, held):
+            return
         if signature.name in SLEEPS:
             self._settling.sleepers.doze(rank, held, duration_of(held, signature))
             return
@@ -321,6 +327,9 @@ class CommandEngine:
             rank.listener.refuse(held, errno.ENOENT)
             return
         watched = self._watch.recognise(held, signature, rank.number_of)
+        if isinstance(watched, Unseen):
+            self.unseen.add(f"{watched.words} to {self._names.canonical(watched.path) or 'the watched directory'}")
+            watched = None
         if watched is None:
             self.dismissed += 1
             rank.listener.let_go(held)

@@ -23,6 +23,7 @@ from simulator.operations import (
     Chmod,
     Chown,
     Mode,
+    Setxattr,
     Stat,
     Statvfs,
     Utime,
@@ -99,6 +100,11 @@ def chown(tree: Tree, rank: int, operation: Chown, now: int) -> None:
         inode.mode &= ~(_SETUID | _SETGID) if inode.mode & _GROUP_EXECUTE else ~_SETUID
 
 
+def setxattr(tree: Tree, rank: int, operation: Setxattr, now: int) -> None:
+    """The system calls setxattr and removexattr. Only that the file's attributes change is modelled."""
+    _change(tree, _changeable(tree, rank, operation), now)
+
+
 def utime(tree: Tree, rank: int, operation: Utime, now: int) -> None:
     """The system call utimensat."""
     inode = _changeable(tree, rank, operation)
@@ -119,7 +125,7 @@ def statvfs(tree: Tree, rank: int, operation: Statvfs, now: int) -> tuple[int, .
     return VOLUME
 
 
-def _changeable(tree: Tree, rank: int, operation: Chmod | Chown | Utime) -> Inode:
+def _changeable(tree: Tree, rank: int, operation: Chmod | Chown | Setxattr | Utime) -> Inode:
     target = operation.target
     if isinstance(target, str):
         return lookup(tree, rank, target, operation.at, operation.follow)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
-from simulator.filesystems.posix.attributes import access, chmod, chown, stat, statvfs, utime
+from simulator.filesystems.posix.attributes import access, chmod, chown, setxattr, stat, statvfs, utime
 from simulator.filesystems.posix.digest import digest_of
 from simulator.filesystems.posix.files import close, dup, fsync, let_go, open_file, read, seek, truncate, write
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
@@ -35,6 +35,7 @@ from simulator.operations import (
     Rename,
     Rmdir,
     Seek,
+    Setxattr,
     Stat,
     Statvfs,
     Symlink,
@@ -47,8 +48,8 @@ from simulator.operations import (
 _ACTIONS: Final[dict[type[Operation], Callable[[Tree, int, Any, int], Any]]] = {
     AccessCheck: access, Chmod: chmod, Chown: chown, Close: close, Dup: dup, Fsync: fsync, Link: link, Lock: lock,
     Mkdir: mkdir, Mkfifo: mkfifo, Open: open_file, Read: read, Readdir: readdir, Readlink: readlink, Rename: rename,
-    Rmdir: rmdir, Seek: seek, Stat: stat, Statvfs: statvfs, Symlink: symlink, Truncate: truncate, Unlink: unlink,
-    Utime: utime, Write: write,
+    Rmdir: rmdir, Seek: seek, Setxattr: setxattr, Stat: stat, Statvfs: statvfs, Symlink: symlink, Truncate: truncate,
+    Unlink: unlink, Utime: utime, Write: write,
 }  # fmt: skip
 
 
