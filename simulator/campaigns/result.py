@@ -66,6 +66,8 @@ class Result(msgspec.Struct):
     followed: int | None = None
     """Of a replay that left its recording: how many steps were as recorded before. None: all of them."""
     lengths: list[int] = []
+    unseen: list[str] = []
+    """Of a real program: what changed its directory without a call that was held, or may have."""
     certificate: dict[str, Any] | None = None
     """The figures of an exhaustive search."""
     warnings: list[str] = []

@@ -312,4 +312,6 @@ def _show_what_is_held(experiment: CommandExperiment, seconds: float | None) -> 
             for text, count in kinds.items():
                 console.print(f"  {count:5,}  {text}", soft_wrap=True)
         console.print(f"{engine.dismissed:,} calls about other things were let go at once")
+        for text in sorted(engine.unseen):
+            console.print(f"unseen  {text}: no race with it is found", soft_wrap=True)
     return _tell(experiment, run)

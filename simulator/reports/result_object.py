@@ -50,6 +50,7 @@ class ResultDocument(msgspec.Struct, frozen=True):
     coverage: str
     reason: str | None
     hidden: str | None
+    unseen: list[str]
     followed: int | None
     scenario: dict[str, Any]
     certificate: dict[str, Any] | None

@@ -75,6 +75,7 @@ def print_result(console: Console, result: Result) -> None:
         console.print(_clean_line(result), overflow="fold")
         for warning in result.warnings:
             console.print(f"warning: {warning}", style="yellow", overflow="fold")
+        _print_unseen(console, result)
         return
     reason = reason_of(result.failure.trace)
     spent = f"schedule {result.failure.schedule:,}, {_spent(result)}"
@@ -84,6 +85,13 @@ def print_result(console: Console, result: Result) -> None:
         console.print(result.reason, soft_wrap=True)
     _print_reason(console, reason)
     print_lanes(console, result.failure.trace, reason)
+    _print_unseen(console, result)
+
+
+def _print_unseen(console: Console, result: Result) -> None:
+    """What changed the directory of a real program without a call that was held: no verdict speaks of that."""
+    for each in result.unseen:
+        console.print(f"unseen  {each}: no race with it is found", soft_wrap=True)
 
 
 def print_further(console: Console, failure: Failure) -> None:

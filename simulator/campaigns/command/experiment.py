@@ -58,6 +58,7 @@ class CommandExperiment:
         self._learned = False
         self.engines: list[CommandEngine] = []
         """Those of the last run, an attempt each."""
+        self._unseen: set[str] = set()
 
     def __enter__(self) -> CommandExperiment:
         return self
@@ -92,6 +93,11 @@ class CommandExperiment:
         """Whether the last run was broken off because of its ``until``."""
         return any(engine.out_of_time for engine in self.engines)
 
+    @property
+    def unseen(self) -> list[str]:
+        """What changed the watched directory in any run without a call that was held, or may have: in words."""
+        return sorted(self._unseen)
+
     def run(self, scheduler: Scheduler, plan: Tape | None = None, *, until: float | None = None) -> Run:
         """One run, on an empty directory; incomplete if it goes on after ``until`` (of ``time.monotonic``)."""
         self._watched.empty()
@@ -125,6 +131,8 @@ class CommandExperiment:
             budgets=scenario.budgets,
         )
         run.met = frozenset(judge.met)
+        for engine in self.engines:
+            self._unseen |= engine.unseen
         for record, engine in zip(run.attempts, self.engines, strict=False):
             record.meetings = engine.meetings()
         if run.incomplete is not None and self.engines:

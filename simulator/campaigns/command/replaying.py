@@ -45,6 +45,7 @@ def replay(recording: Trace, *, strict: bool = False, trust: Trust = NO_TRUST, w
             seconds=time.perf_counter() - started,
             seed=0,
             scenario=experiment.recorded(),
+            unseen=experiment.unseen,
             operations=run.operations,
             failure=_failure(run, trace),
             digest=trace.digest,

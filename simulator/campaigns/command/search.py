@@ -108,6 +108,7 @@ def search(
         seconds=searched,
         seed=seed,
         scenario=experiment.recorded(),
+        unseen=experiment.unseen,
         operations=operations,
         failure=failure,
         failures=failures,

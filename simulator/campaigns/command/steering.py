@@ -191,6 +191,7 @@ def _result(
         seconds=searched,
         seed=0,
         scenario=experiment.recorded(),
+        unseen=experiment.unseen,
         operations=operations,
         failure=failure,
         digest=failure.trace.digest if failure is not None else recorded.digest,
