@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from rich.console import Console
 
 from simulator.campaigns.command.experiment import CommandExperiment
+from simulator.campaigns.command.search import search
 from simulator.engines.command.engine import CommandEngine
 from simulator.engines.process import torchrun_environment
+from simulator.errors import CannotDo
 from simulator.operations import Chmod, Chown, Lock, Operation, Setxattr, Utime, Write, paths_of
+from simulator.reports.result_object import result_object
+from simulator.reports.terminal import print_result
 from simulator.scenario import Cluster, CommandChoice, Scenario
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
 from tests.interposition.kernel import holds
+from tests.interposition.programs import experiment
 
 pytestmark = [holds, pytest.mark.skipif(os.uname().machine != "x86_64", reason="calls by their numbers on x86-64")]
 
@@ -476,3 +483,47 @@ def test_callers_keep_their_identity(tmp_path: Path, body: str) -> None:
     for directory in (tmp_path, *tmp_path.parents[:2]):
         directory.chmod(0o755)
     compare(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "os.mkfifo('p')", "os.mknod('n')", "os.chown('.', -1, -1)", "os.setxattr('.', 'user.a', b'')",
+        "__import__('socket').socket(1).bind('s')",
+    ],
+    ids=lambda call: call.partition("(")[0],
+)  # fmt: skip
+def test_calls_are_held_from_the_first_one_on_that_changes_something(tmp_path: Path, call: str) -> None:
+    path, held = tmp_path / "program.py", tmp_path / "held"
+    path.write_text(f"import os, sys\nos.chdir(sys.argv[1])\ntry: {call}\nexcept OSError: pass\n", encoding="utf-8")
+    choice = CommandChoice((sys.executable, str(path), str(held)), str(held), str(tmp_path), silence=20.0)
+    with CommandExperiment(Scenario(cluster=Cluster(1, 1), command=choice)) as under_test:
+        [attempt] = under_test.run(TapeReplay(Tape())).attempts
+        assert len(attempt.steps) == 1
+
+
+def test_what_changes_unseen_is_said_with_the_verdict(tmp_path: Path) -> None:
+    body = """
+        import mmap
+        with open(os.path.join(root, str(rank)), "wb+") as file:
+            file.truncate(4)
+            with mmap.mmap(file.fileno(), 4) as memory:
+                memory[:] = b"text"
+    """
+    with experiment(tmp_path, body) as under_test:
+        result = search(under_test, schedules=2)
+    expected = [f"writes through a mapping (mmap) to {rank}" for rank in range(2)]
+    assert result.verdict == "clean"
+    assert result_object(result, [])["unseen"] == expected
+    print_result(console := Console(file=StringIO(), width=200), result)
+    assert isinstance(console.file, StringIO)
+    assert all(f"unseen  {each}" in console.file.getvalue() for each in expected)
+
+
+def test_a_caller_that_nobody_can_stand_in_for_ends_the_run(tmp_path: Path) -> None:
+    leave = "import ctypes, sys\nif ctypes.CDLL(None).unshare(0x10000000): sys.exit('no namespaces')\n"
+    if subprocess.run([sys.executable, "-c", leave], capture_output=True).returncode:
+        pytest.skip("no user namespace can be made here")
+    body = f"{leave}os.mkdir(os.path.join(root, str(rank)))"
+    with experiment(tmp_path, body) as under_test, pytest.raises(CannotDo, match="user namespace of its own"):
+        under_test.run(TapeReplay(Tape()))

@@ -40,22 +40,26 @@ RT_SIGACTION = {"x86_64": 13, "aarch64": 134}
 _EVENTS = {
     "open": (0,),
     "os.chmod": (0,),
+    "os.chown": (0,),
     "os.link": (0, 1),
     "os.listdir": (0,),
     "os.mkdir": (0,),
     "os.remove": (0,),
+    "os.removexattr": (0,),
     "os.rename": (0, 1),
     "os.rmdir": (0,),
     "os.scandir": (0,),
+    "os.setxattr": (0,),
     "os.symlink": (1,),
     "os.truncate": (0,),
     "os.utime": (0,),
     "shutil.rmtree": (0,),
+    "socket.bind": (1,),
     "shutil.move": (0, 1),
     "shutil.copyfile": (0, 1),
 }
-# Looks at files that raise no audit event.
-_LOOKS = ("access", "lstat", "readlink", "stat")
+# Functions on paths that raise no audit event.
+_LOOKS = ("access", "lstat", "mkfifo", "mknod", "readlink", "stat")
 # So often the main thread sleeps before it counts as one that looks again and again for what another rank does.
 _SLEEPS = 3
 _LONGEST = 8192
