@@ -7,7 +7,7 @@ from pathlib import Path
 
 import simulator
 
-LONGEST = 500
+LONGEST = 800
 NEEDS_REASON = {"skip": 0, "skipif": 1, "importorskip": None, "xfail": 1}
 """What leaves a test out, and after how many positional arguments its reason may stand (None: only by keyword)."""
 
