@@ -185,6 +185,9 @@ class Narrator:
     def _chown(self, event: Event, target: Any, uid: int, gid: int, follow: bool = True, at: Any = None) -> Phrase:
         return Phrase("chown", (self._target(event, target, at),), f"{uid}:{gid}")
 
+    def _setxattr(self, event: Event, target: Any, name: str, follow: bool = True, at: Any = None) -> Phrase:
+        return Phrase("setxattr", (self._target(event, target, at),), name)
+
     def _utime(self, event: Event, target: Any, times: Any = None, follow: bool = True, at: Any = None) -> Phrase:
         return Phrase("utime", (self._target(event, target, at),))
 

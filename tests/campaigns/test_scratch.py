@@ -264,7 +264,7 @@ def _given(filesystem: Any, rank: int, call: Operation) -> Any:
 
 
 def test_a_transaction_of_fsspec_moves_what_it_wrote_to_a_temporary_file() -> None:
-    local = pytest.importorskip("fsspec.implementations.local")
+    local = pytest.importorskip("fsspec.implementations.local", reason="fsspec is not installed")
 
     def transaction(rank: Rank) -> None:
         if rank.index == 0:
