@@ -75,8 +75,13 @@ class Incremental:
         return manifests.load_verified(rank, checkpoint)
 
     def recover(self, rank: StrategyRank, checkpoint: Path, state: State) -> None:
-        """Delete what a dead attempt left: directories without a manifest, and what rotation had not come to."""
+        """Delete what a dead attempt left: directories without a manifest, and what rotation had not come to.
+
+        The manifest that is resumed from is made durable first: rank 0 may have died before it had done that.
+        """
         if rank.index == 0:
+            if self.fsync:
+                sync(checkpoint)
             self._rotate(rank.root, checkpoint.name, state)
 
     def _write(self, state: State, directory: Path, known: dict[str, str]) -> dict[str, manifests.Entry]:

@@ -14,7 +14,8 @@ Why it holds, wherever the job dies:
   deleted only later, each losing its manifest, durably, before it loses a file;
 - a rank that is killed keeps the others in a collective, so that no manifest names files that were not written;
 - directories without a manifest are garbage: rank 0 deletes them at the start of the next save, and in ``recover`` with
-  all that rotation had not come to. No directory is written into twice, so an old manifest never vouches for new files.
+  all that rotation had not come to, once the directory that is resumed from is synced: rank 0 may have died before it
+  was. No directory is written into twice, so an old manifest never vouches for new files.
 
 What it does not protect from: a rank that dies or meets a full disk leaves the others waiting in a collective, which is
 the launcher's business; power loss with ``fsync=False`` (``pick`` then passes over a checkpoint with missing or shorter
@@ -69,8 +70,13 @@ class ManifestLast:
         return manifests.load_verified(rank, checkpoint)
 
     def recover(self, rank: StrategyRank, checkpoint: Path, state: State) -> None:
-        """Delete what a dead attempt left: directories without a manifest, and what rotation had not come to."""
+        """Delete what a dead attempt left: directories without a manifest, and what rotation had not come to.
+
+        The manifest that is resumed from is made durable first: rank 0 may have died before it had done that.
+        """
         if rank.index == 0:
+            if self.fsync:
+                sync(checkpoint)
             self._rotate(rank.root, checkpoint.name, state)
 
     def _rotate(self, root: Path, newest: str, state: State) -> None:

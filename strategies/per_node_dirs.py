@@ -14,7 +14,7 @@ Why it holds, wherever the job dies:
   what not every node has before it comes to the first barrier, thus before any node publishes again, and the new name
   is one that no node has. So parts of two saves are never taken for one;
 - a rank that is killed keeps the others in the next collective. Garbage is deleted at the start of the next save, and
-  in ``recover`` with all that rotation had not come to.
+  in ``recover`` with all that rotation had not come to, once every node has synced its directory and told its names.
 
 What it does not protect from: a restart without one of the nodes' disks, on other nodes, or with the nodes in another
 order; a file that only ranks of another node than its writer's need; a rank that dies or meets a full disk leaves the
@@ -88,8 +88,14 @@ class PerNodeDirectories:
         return state
 
     def recover(self, rank: StrategyRank, checkpoint: Path, state: State) -> None:
-        """Delete what a dead attempt left: what not every node has, and checkpoints that rotation had not come to."""
+        """Delete what a dead attempt left: what not every node has, and checkpoints that rotation had not come to.
+
+        What every node has is published durably on all of them before any deletes, as after the barrier of a save: a
+        leader may have died before it had synced.
+        """
         home, leader = _home(rank), rank.local_index == 0
+        if leader and self.fsync:
+            sync(home)
         names = directories(home) if leader else []
         survey = _survey(rank, names)
         if leader:

@@ -14,7 +14,8 @@ Why it holds, wherever the job dies:
 - a checkpoint loses its name, durably, before it loses a file; what remains of it is garbage;
 - a rank that is killed keeps the others in the next barrier, where rank 0 can at most publish what is complete;
 - garbage (``staging-...``, ``removing-...``) is deleted by rank 0 at the start of the next save, and in ``recover``
-  with all that rotation had not come to. A step that is saved once more gets a new name beside the old one.
+  with all that rotation had not come to, once the parent is synced: rank 0 may have died between rename and sync. A
+  step that is saved once more gets a new name beside the old one.
 
 What it does not protect from: a rank that dies or meets a full disk leaves the others waiting in a collective, which is
 the launcher's business; power loss with ``fsync=False``; two jobs that save into one directory; a job that loads an old
@@ -28,7 +29,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strategies.durable.files import remove, save_shards
+from strategies.durable.files import remove, save_shards, sync
 from strategies.durable.names import checkpoints, directories, new_name, place, retained
 from strategies.durable.staging import STAGING, leftovers, publish, retire
 
@@ -67,8 +68,13 @@ class StagedBarrier:
         return state
 
     def recover(self, rank: StrategyRank, checkpoint: Path, state: State) -> None:
-        """Delete what a dead attempt left: unfinished directories, and checkpoints that rotation had not come to."""
+        """Delete what a dead attempt left: unfinished directories, and checkpoints that rotation had not come to.
+
+        The one that is resumed from is published durably first: rank 0 may have died before it had done that.
+        """
         if rank.index == 0:
+            if self.fsync:
+                sync(rank.root)
             names = directories(rank.root)
             _clear(rank.root, names)
             kept = retained(checkpoints(names), checkpoint.name, state.keep, state.best_step)

@@ -11,7 +11,7 @@ from simulator.clock import EPOCH
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine, Step
 from simulator.errors import CannotDo
-from simulator.exhaustive.bits import positions_in
+from simulator.exhaustive.bits import positions_in, set_of
 from simulator.exhaustive.deaths import Death, death_at
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Address, Injections, on_tape, rules_in
@@ -20,7 +20,16 @@ from simulator.exhaustive.patience import Patience
 from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
+from simulator.filesystems.durability import Change
 from simulator.tape import Tape
+
+
+class PowerLoss(msgspec.Struct, frozen=True):
+    """The power fails when ``task`` (-1: none yet) has come to its n-th operation; these micro-operations are lost."""
+
+    task: int
+    n: int
+    lost: tuple[Change, ...]
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -33,27 +42,52 @@ class Past(msgspec.Struct, frozen=True):
     grants: list[int]
     injected: list[Address]
     death: Death | None
+    power_loss: PowerLoss | None = None
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """The steps of an attempt as they were taken. ``before``: for each, those that come first in every such order."""
+
+    steps: tuple[Step, ...]
+    before: tuple[int, ...]
+
+    @classmethod
+    def from_journey(cls, journey: Journey, positions: Sequence[int]) -> Taken:
+        """These scheduled steps of a run, in this order."""
+        order = journey.order
+        numbers = {position: number for number, position in enumerate(positions)}
+        cut = set_of(positions)
+        before = tuple(
+            set_of(numbers[other] for other in positions_in(order.before[position] & cut)) for position in positions
+        )
+        return cls(tuple(order.steps[position] for position in positions), before)
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Where an attempt starts: the steps that led there, what is carried over, and which faults are left.
+    """Where an attempt starts: the attempts that led there, what is carried over, and which faults are left.
 
-    ``errors`` are how often each error rule may still strike. ``steps`` are None where they are to be found again.
+    ``errors`` are how often each error rule may still strike. ``taken`` is None where it is to be found again.
     """
 
     attempt: int = 0
     pasts: tuple[Past, ...] = ()
-    steps: tuple[Step, ...] | None = ()
+    taken: tuple[Taken, ...] | None = ()
     carried: Carried = Carried()
     kills: int = 0
     node_kills: int = 0
+    power_losses: int = 0
     errors: tuple[int, ...] = ()
 
     @classmethod
     def first(cls, experiment: Experiment) -> Start:
         """The start of the whole job."""
         faults = experiment.scenario.faults
-        return cls(kills=faults.kills, node_kills=faults.node_kills, errors=tuple(rule.count for rule in faults.errors))
+        return cls(
+            kills=faults.kills,
+            node_kills=faults.node_kills,
+            power_losses=faults.power_losses,
+            errors=tuple(rule.count for rule in faults.errors),
+        )
 
     @property
     def can_die(self) -> bool:
@@ -62,11 +96,11 @@ class Start(msgspec.Struct, frozen=True):
 
     def without_steps(self) -> Start:
         """The same start as it is sent or written."""
-        return self if self.attempt == 0 else msgspec.structs.replace(self, steps=None)
+        return self if self.attempt == 0 else msgspec.structs.replace(self, taken=None)
 
     def with_steps(self, experiment: Experiment) -> Start:
         """The same start with its steps: if they are not there, by making the runs that led to it again."""
-        if self.steps is not None:
+        if self.taken is not None:
             return self
         last = self.pasts[-1]
         before = Start(self.attempt - 1, self.pasts[:-1], () if self.attempt == 1 else None).with_steps(experiment)
@@ -75,37 +109,71 @@ class Start(msgspec.Struct, frozen=True):
         patience = patience_of(experiment, before, injections)
         walker = Walker(Places(experiment, before, injections).begin, patience, budgets=experiment.scenario.budgets)
         journey = walker.make(Errand(last.schedule, [None] * len(last.schedule)))
-        taken = [journey.order.steps[position] for position in journey.scheduled[: len(last.schedule)]]
-        assert before.steps is not None
-        return msgspec.structs.replace(self, steps=(*before.steps, *taken))
+        taken = Taken.from_journey(journey, journey.scheduled[: len(last.schedule)])
+        assert before.taken is not None
+        return msgspec.structs.replace(self, taken=(*before.taken, taken))
 
     def after(self, journey: Journey, instant: Instant, struck: Mapping[Address, tuple[int, int]]) -> list[Start]:
         """Where the next attempt starts when this one ends at an instant, for each way in which it can."""
-        order, cut = journey.order, instant.cut
-        positions = list(positions_in(cut))
-        taken = [order.steps[position] for position in positions]
-        assert self.steps is not None
-        steps = (*self.steps, *taken)
-        schedule, grants = [step.task for step in taken], journey.grants(positions)
-        done = {(step.task, step.n) for step in taken}
-        injected = [address for address, step in struck.items() if step in done]
-        left = list(self.errors)
-        for rule in rules_in(injected):
-            left[rule] -= 1
-        start = msgspec.structs.replace(
-            self, attempt=self.attempt + 1, steps=steps, carried=instant.carried, errors=tuple(left)
-        )
+        cut = instant.cut
+        start, past = self._after(journey, list(positions_in(cut)), instant.carried, struck)
         if instant.ended:
-            pasts = (*self.pasts, Past(schedule, grants, injected, None))
-            return [msgspec.structs.replace(start, pasts=pasts)]
+            return [start]
         found = []
         for node in (False, True):
             death = death_at(journey, cut, node=node)
             if death is not None and (self.node_kills if node else self.kills) > 0:
-                pasts = (*self.pasts, Past(schedule, [*grants, death.task], injected, death))
+                dying = msgspec.structs.replace(past, grants=[*past.grants, death.task], death=death)
                 kills, node_kills = self.kills - (not node), self.node_kills - node
+                pasts = (*self.pasts, dying)
                 found.append(msgspec.structs.replace(start, pasts=pasts, kills=kills, node_kills=node_kills))
         return found
+
+    def after_power_loss(
+        self,
+        journey: Journey,
+        positions: Sequence[int],
+        lost: tuple[Change, ...],
+        carried: Carried,
+        struck: Mapping[Address, tuple[int, int]],
+    ) -> Start:
+        """Where the next attempt starts when the power fails after these steps, in this order."""
+        start, past = self._after(journey, positions, carried, struck)
+        task, n = -1, 0
+        if positions:
+            order = journey.order
+            task = order.steps[positions[-1]].task
+            missing = set_of(journey.scheduled) & ~set_of(positions)
+            done = (at for at in positions_in(order.of_task(task)) if not (order.before[at] | 1 << at) & missing)
+            n = 1 + max(order.steps[at].n for at in done)
+        past = msgspec.structs.replace(past, power_loss=PowerLoss(task, n, lost))
+        return msgspec.structs.replace(start, pasts=(*self.pasts, past), power_losses=self.power_losses - 1)
+
+    def _after(
+        self,
+        journey: Journey,
+        positions: Sequence[int],
+        carried: Carried,
+        struck: Mapping[Address, tuple[int, int]],
+    ) -> tuple[Start, Past]:
+        """Where the next attempt starts when this one ends by itself after these steps, in this order."""
+        taken = Taken.from_journey(journey, positions)
+        assert self.taken is not None
+        done = {(step.task, step.n) for step in taken.steps}
+        injected = [address for address, step in struck.items() if step in done]
+        left = list(self.errors)
+        for rule in rules_in(injected):
+            left[rule] -= 1
+        past = Past([step.task for step in taken.steps], journey.grants(positions), injected, None)
+        start = msgspec.structs.replace(
+            self,
+            attempt=self.attempt + 1,
+            pasts=(*self.pasts, past),
+            taken=(*self.taken, taken),
+            carried=carried,
+            errors=tuple(left),
+        )
+        return start, past
 
     def replayer(self, experiment: Experiment) -> Replayer:
         """A file system in the state in which the attempt starts, on which its steps can be carried out and undone."""
@@ -118,8 +186,10 @@ class Start(msgspec.Struct, frozen=True):
             return made
 
         replayer = Replayer(filesystem, EPOCH)
-        replayer.apply_all(self.with_steps(experiment).steps or ())
-        replayer.filesystem.release_all()
+        for taken, past in zip(self.with_steps(experiment).taken or (), self.pasts, strict=True):
+            replayer.apply_attempt(taken.steps, taken.before)
+            if past.power_loss is not None:
+                replayer.lose_power(past.power_loss.lost)
         return replayer
 
     def tape(self, injected: Sequence[Address], death: Death | None) -> Tape:
@@ -131,6 +201,10 @@ class Start(msgspec.Struct, frozen=True):
             if dying is not None:
                 address, choice = dying.choice(attempt)
                 choices[address] = choice
+        for attempt, past in enumerate(self.pasts):
+            if past.power_loss is not None:
+                choices[attempt, "power", past.power_loss.task, past.power_loss.n] = 1
+                choices |= {(attempt, "lost", rank, n): 1 for rank, n in past.power_loss.lost}
         return Tape(choices)
 
 

@@ -23,6 +23,8 @@ class Certificate(msgspec.Struct, frozen=True):
     ``faults`` the budget in words. ``digest`` names the scenario and the code under test. What lies outside the bounds
     and budgets is not covered, nor is what of the code under test was ``not_executed``; if a rank ``waits`` in a
     polling loop, neither is that this ends by itself after all.
+    ``on_few_disks``: after a power loss the job goes on, not on all disks that it can leave, but on one for each
+    difference that a restart's look makes; what comes after may still depend on something else.
     """
 
     classes: int
@@ -34,6 +36,7 @@ class Certificate(msgspec.Struct, frozen=True):
     operations: int
     faults: str
     waits: bool
+    on_few_disks: bool
     seconds: float
     digest: str
     not_executed: list[NotExecuted] = []
@@ -58,6 +61,8 @@ class Certificate(msgspec.Struct, frozen=True):
         bound = "no bound" if self.preemptions is None else f"bound of {_number(self.preemptions, 'preemption')}"
         passes = f" in {self.passes} passes" if self.passes > 1 else ""
         waits = f", ranks that poll wait (none gave up in {ROUNDS:,} rounds)" if self.waits else ""
+        if self.on_few_disks:
+            waits += ", after a power loss the job goes on on one disk for each difference that a restart sees"
         return (
             f"{'' if complete else 'not '}exhaustive: {classes}, "
             f"{_number(self.states, 'state')}, {bound}{self.faults}{waits}; "
@@ -92,6 +97,7 @@ def certificate_of(search: Search, seconds: float) -> Certificate:
         operations=earlier.operations + counts.operations,
         faults=search.experiment.faults_in_words(),
         waits=search.waits,
+        on_few_disks=bool(search.experiment.scenario.faults.power_losses and search.experiment.scenario.restarts),
         seconds=seconds,
         digest=digest_of_scenario(search.experiment, search.preemptions),
         not_executed=Executed(search.experiment).left_out(search.reached),

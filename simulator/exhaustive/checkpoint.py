@@ -10,6 +10,7 @@ from simulator.errors import UsageError
 from simulator.exhaustive.attempts import Start
 from simulator.exhaustive.certificate import digest_of_scenario
 from simulator.exhaustive.injections import Address
+from simulator.exhaustive.judging import Carried
 from simulator.exhaustive.report import StartKey
 from simulator.exhaustive.rows import Row, rows_of, tree_of
 from simulator.exhaustive.search import Counts, Job, Search
@@ -17,14 +18,15 @@ from simulator.experiment import Experiment
 from simulator.happens_before import Looks
 from simulator.writing import write_whole
 
-_FORMAT = 2
+_FORMAT = 3
 _BYTES = 32
 """Of a state's name: more than the encoder's integers hold."""
 
 
 class _Key(msgspec.Struct, frozen=True):
     state: bytes
-    rest: tuple[int, int, int, int, tuple[int, ...]]
+    carried: Carried
+    left: tuple[int, int, int, tuple[int, ...]]
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -102,7 +104,7 @@ def _file_of(search: Search, seconds: float) -> _File:
         done=search.done,
         classes=sorted(search.classes),
         states=[state.to_bytes(_BYTES, "little") for state in sorted(search.states)],
-        starts=[_Key(key[0].to_bytes(_BYTES, "little"), key[1:]) for key in sorted(search.starts)],
+        starts=[_Key(key[0].to_bytes(_BYTES, "little"), *key[1:]) for key in search.starts],
         plans=[(number, sorted(plan)) for number, plan in search.plans],
         waiting=waiting,
         reached=sorted(search.reached),
@@ -129,4 +131,4 @@ def _search_of(kept: _File, experiment: Experiment, preemptions: int | None) -> 
 
 
 def _start_key(key: _Key) -> StartKey:
-    return (int.from_bytes(key.state, "little"), *key.rest)
+    return int.from_bytes(key.state, "little"), key.carried, key.left

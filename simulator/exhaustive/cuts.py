@@ -44,6 +44,10 @@ class Cuts:
         self.known: dict[int, int] = {}
         self.highest = 0
 
+    def key_of(self, journey: Journey, cut: int) -> int:
+        """What a cut of a run is known by."""
+        return sum(map(journey.order.identity, positions_in(cut & self.telling(journey)))) & _MASK
+
     def visit(self, journey: Journey, visitor: Visitor) -> Iterator[Drop]:
         """Visit the new cuts of a run, given that those of the run before it were visited.
 

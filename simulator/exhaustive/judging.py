@@ -31,10 +31,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Carried(msgspec.Struct, frozen=True):
-    """What an attempt starts with: what was promised before, and the step that a restart would resume from."""
+    """What an attempt starts with: what was promised before, and the step that a restart would resume from.
+
+    ``durable`` is the one that it would at least resume from if the power failed, ``history`` what the attempts before
+    have in common where it matters what of them is on the disk (see ``Unit``).
+    """
 
     promised: int = 0
     restorable: int = 0
+    durable: int = 0
+    history: int = 0
 
 
 class Instant(msgspec.Struct, frozen=True):
@@ -59,7 +65,7 @@ class ClassJudge:
     """Judges the classes of one attempt from one start.
 
     So many ``kills`` and ``node_kills`` may strike. ``reached`` is called with each new state in which the attempt can
-    end, while the file system is in it; ``look_up`` before each state is judged.
+    end, while the file system is in it; ``look_up`` before each state is judged. ``telling``: see ``Cuts``.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class ClassJudge:
         kills: int = 0,
         node_kills: int = 0,
         reached: Callable[[Journey, Instant, Rewindable], None] | None = None,
+        telling: Callable[[Journey], int] | None = None,
         look_up: Callable[[], None] = lambda: None,
     ) -> None:
         scenario = experiment.scenario
@@ -94,7 +101,7 @@ class ClassJudge:
         checks = [check for check in experiment.checks if self._counts(name_of(check))]
         self._always = [check for check in checks if not getattr(check, "judged_at_end", False)]
         self._final = [check for check in checks if getattr(check, "judged_at_end", False)]
-        self.cuts = Cuts(replayer)
+        self.cuts = Cuts(replayer, telling)
 
     def judge(self, journey: Journey) -> Finding | None:
         """Judge the class that a run stands for."""

@@ -1,9 +1,12 @@
-"""What a power loss could leave of a class of interleavings, at each of its consistent cuts.
+"""What a power loss could leave of a class of interleavings, at each of its consistent cuts, in every attempt.
 
 The log of a cut is one case of many: steps of the class that nothing puts in order could have come the other way round,
 and with them what is durable before what. So the order among micro-operations is that of the class, not of the log
 (see ``durability.Ordering``), which allows all that some case allows. What is found must be true of a case: the steps
-are put into an order in which it is, and the disk is made again by the order of that one log.
+are put into an order in which it is, and the disk is made again by the order of that one log. The same is done for
+each disk on which the job goes on after a power loss: one for each difference that a restart's look makes. The attempt
+on it is explored as any other; what it does may depend on more than a restart looks at, and of disks that differ in
+that, one stands for all.
 """
 
 from __future__ import annotations
@@ -15,11 +18,12 @@ from typing import Any
 from simulator.exhaustive.bits import positions_in, set_of
 from simulator.exhaustive.cuts import Cuts, telling_steps
 from simulator.exhaustive.errand import Journey
-from simulator.exhaustive.judging import Finding
+from simulator.exhaustive.judging import Carried, Finding
 from simulator.exhaustive.milestones import Milestones
 from simulator.exhaustive.replayer import Replayer, Rewindable, step_of
 from simulator.experiment import ROOT, Experiment
-from simulator.filesystems.durability import Affected, DurableModel, Ordering, durable_of
+from simulator.filesystems import PosixModel
+from simulator.filesystems.durability import Affected, Change, DurableModel, Ordering, durable_of, generators
 from simulator.filesystems.durability.history import members
 from simulator.filesystems.durability.micro_operations import Record
 from simulator.invariants.judge import wrong_with
@@ -30,6 +34,10 @@ from simulator.operations import Close, Fsync
 DISKS_OF_A_CUT = 4096
 """So many of the disks that a power loss could leave at a cut are judged at most; if there are more, the search is not
 complete."""
+
+Reached = Callable[[Journey, Sequence[int], tuple[Change, ...], Carried, PosixModel], None]
+"""Called with each disk that a power loss leaves and on which the job may go on: after which steps of the run, in which
+order, what is lost, what is carried over."""
 
 
 class _Violated(Exception):
@@ -44,32 +52,70 @@ class _Unclear(Exception):
     """Not all that a power loss could leave can be judged. The text says why."""
 
 
-class OutageClasses:
-    """Judges the classes of the first attempt. ``reason`` says why not all could be judged, if that is so."""
+class _Left:
+    """A disk that a power loss leaves at a cut in some order of its steps, which is to be found."""
 
-    def __init__(self, experiment: Experiment, replayer: Replayer, look_up: Callable[[], None]) -> None:
+    def __init__(
+        self, cut: int, gone: set[int], keys: set[tuple[int, Any]], digest: int, carried: Carried, disk: PosixModel
+    ) -> None:
+        self.cut = cut
+        self.gone = gone
+        self.keys = keys
+        self.digest = digest
+        self.carried = carried
+        self.disk = disk
+
+
+class OutageClasses:
+    """Judges the classes of one attempt. ``reason`` says why not all could be judged, if that is so.
+
+    ``carried`` is what the attempt starts with; ``reached`` is told each disk on which the job may go on.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        replayer: Replayer,
+        look_up: Callable[[], None],
+        attempt: int = 0,
+        carried: Carried | None = None,
+        reached: Reached | None = None,
+    ) -> None:
         self._experiment = experiment
         self._replayer = replayer
         self._look_up = look_up
+        self._attempt = attempt
+        self._carried = carried or Carried()
+        self._reached = reached
         self._outlook = experiment.outlook(DISKS_OF_A_CUT)
         self._best = experiment.bound.best if experiment.bound is not None else None
         self._cuts = Cuts(replayer, telling_or_syncing)
+        self._left: list[_Left] = []
+        self._known: set[tuple[int, Carried]] = set()
         self.reason: str | None = None
+
+    def certain(self, journey: Journey, cut: int) -> int:
+        """The step that a restart would at least resume from if the power failed at a cut that was judged."""
+        return self._cuts.known.get(self._cuts.key_of(journey, cut), 0)
 
     def judge(self, journey: Journey) -> Finding | None:
         """Judge the class that a run stands for; not once there is a ``reason``."""
         if self.reason is not None:
             return None
-        milestones = Milestones(journey, self._experiment.scenario.cluster.world_size, 0)
+        milestones = Milestones(journey, self._experiment.scenario.cluster.world_size, self._carried.promised)
+        self._left.clear()
 
         def visit(cut: int, filesystem: Rewindable) -> int:
             self._look_up()
-            return self._judge_cut(journey, milestones, cut, filesystem, before=0)
+            return self._judge_cut(journey, milestones, cut, filesystem, before=self._carried.durable)
 
         try:
             for cut, by, _, before in self._cuts.visit(journey, visit):
                 filesystem = self._replayer.go_to(journey.order, list(positions_in(cut)))
                 self._judge_cut(journey, milestones, cut, filesystem, before=before, by=by)
+            for left in self._left:
+                positions, lost = self._found_again(journey, left, 0)
+                self._tell(journey, positions, lost, left)
         except _Violated as found:
             return Finding(found.invariant, journey.grants(found.positions))
         except _Unclear as unclear:
@@ -85,20 +131,48 @@ class OutageClasses:
         """
         durable = durable_of(filesystem)
         assert durable is not None
-        ordering = durable.ordering(_order_of(journey))
-        world = World(Path(ROOT), self._experiment.scenario.cluster.world_size, 0, milestones.returned(cut))
+        ordering = durable.ordering(self._order_of(journey))
+        world_size = self._experiment.scenario.cluster.world_size
+        world = World(Path(ROOT), world_size, self._attempt, milestones.returned(cut))
         disks = self._outlook.of(durable, ordering, Affected(ordering), world)
         promised = milestones.promised(cut)
         least: int | None = None
+        losses: list[int] = []
         for lost, found in disks:
             invariant = self._wrong(found, promised, before)
             if invariant is not None:
-                raise _Violated(invariant, self._case(journey, cut, by, durable, ordering, lost))
+                left = _left(journey, cut, durable, ordering, lost, Carried())
+                raise _Violated(invariant, self._found_again(journey, left, by)[0])
+            losses.append(lost)
             step = found.seen.step or 0
             least = step if least is None else min(least, step)
         if not disks.are_all:
             raise _Unclear(f"a power loss could leave more than {DISKS_OF_A_CUT:,} disks at one instant")
+        if self._reached is not None and not by:
+            carried = Carried(promised, least or 0, least or 0)
+            self._go_on(journey, cut, durable, ordering, losses, carried)
         return least or 0
+
+    def _go_on(
+        self, journey: Journey, cut: int, durable: DurableModel, ordering: Ordering, losses: list[int], carried: Carried
+    ) -> None:
+        """Tell of the disks on which the job may go on; those that are of another order of the steps are noted."""
+        run: Ordering | None = None
+        for lost in losses:
+            left = _left(journey, cut, durable, ordering, lost, carried)
+            if (left.digest, carried) in self._known:
+                continue
+            self._known.add((left.digest, carried))
+            run = run or durable.ordering()
+            if lost & run.certain or run.dependent(lost) != lost:
+                self._left.append(left)
+                continue
+            changes = tuple(durable.changes(generators(run, lost)))
+            self._tell(journey, list(self._replayer.positions), changes, left)
+
+    def _tell(self, journey: Journey, positions: Sequence[int], lost: tuple[Change, ...], left: _Left) -> None:
+        assert self._reached is not None
+        self._reached(journey, positions, lost, left.carried, left.disk)
 
     def _wrong(self, found: Verdict, promised: int, before: int) -> str | None:
         violation = found.said or wrong_with(found.seen, promised, before, self._best)
@@ -107,25 +181,35 @@ class OutageClasses:
             return None
         return violation.invariant
 
-    def _case(
-        self, journey: Journey, cut: int, by: int, durable: DurableModel, ordering: Ordering, lost: int
-    ) -> list[int]:
-        """An order of the steps of a cut, those of the cut ``by`` first, in which this can be lost.
+    def _found_again(self, journey: Journey, left: _Left, by: int) -> tuple[list[int], tuple[Change, ...]]:
+        """An order of the steps of a cut, those of the cut ``by`` first, in which this can be lost; and what is lost.
 
-        What is lost comes as late as it can, so that no sync comes after it that need not. Raises _Unclear if the disk
-        is none of this order's.
+        What is lost comes as late as it can, so that no sync comes after it that need not; the order of attempts that
+        are over stays as it was. Raises _Unclear if the disk is none of this order's.
         """
-        gone = {_position(journey, durable.records[index]) for index in members(lost)}
-        digest = durable.state(ordering.all & ~lost, ordering).digest()
-        positions = [*_late(journey, by, 0, gone), *_late(journey, cut, by, gone)]
-        keys = {_key(durable.records, index) for index in members(lost)}
-        self._replayer.go_to(journey.order, positions)
+        positions = [*_late(journey, by, 0, left.gone), *_late(journey, left.cut, by, left.gone)]
+        durable = durable_of(self._replayer.go_to(journey.order, positions))
+        assert durable is not None
         case = durable.ordering()
-        found = set_of(index for index in members(case.all) if _key(durable.records, index) in keys)
+        found = set_of(index for index in members(case.all) if _key(durable.records, index) in left.keys)
         possible = not found & case.certain and case.dependent(found) == found
-        if not possible or durable.state(case.all & ~found).digest() != digest:
+        if not possible or durable.state(case.all & ~found).digest() != left.digest:
             raise _Unclear("a disk that a power loss could leave was not found again in an order of the steps")
-        return positions
+        return positions, tuple(durable.changes(generators(case, found)))
+
+    def _order_of(self, journey: Journey) -> Callable[[Record, Record], bool]:
+        """Which of two records comes first in all logs of the class; those of earlier attempts before those of this."""
+        before, past = journey.order.before, self._replayer.past
+
+        def precedes(first: Record, second: Record) -> bool:
+            if first.step == second.step:
+                return True
+            if first.step < 0 or second.step < 0:
+                both = first.step < 0 and second.step < 0
+                return bool(past[-1 - second.step] >> (-1 - first.step) & 1) if both else first.step < 0
+            return bool(before[_position(journey, second)] >> _position(journey, first) & 1)
+
+        return precedes
 
 
 def telling_or_syncing(journey: Journey) -> int:
@@ -137,13 +221,12 @@ def telling_or_syncing(journey: Journey) -> int:
     return found
 
 
-def _order_of(journey: Journey) -> Callable[[Record, Record], bool]:
-    before = journey.order.before
-
-    def precedes(first: Record, second: Record) -> bool:
-        return first.step == second.step or bool(before[_position(journey, second)] >> _position(journey, first) & 1)
-
-    return precedes
+def _left(journey: Journey, cut: int, durable: DurableModel, ordering: Ordering, lost: int, carried: Carried) -> _Left:
+    records = durable.records
+    gone = {_position(journey, records[index]) for index in members(lost) if records[index].step >= 0}
+    keys = {_key(records, index) for index in members(lost)}
+    disk = durable.state(ordering.all & ~lost, ordering)
+    return _Left(cut, gone, keys, disk.digest(), carried, disk)
 
 
 def _position(journey: Journey, record: Record) -> int:

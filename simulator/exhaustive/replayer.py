@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from simulator.engines.interface import Step
 from simulator.exhaustive.copied_times import Known, translated
 from simulator.filesystems import Attributes
-from simulator.filesystems.durability import durable_of
+from simulator.filesystems.durability import Change, durable_of
 from simulator.filesystems.views.layers import Choose
 from simulator.happens_before import HappensBefore, Touched, acts_on_files, touched
 from simulator.operations import Access, Fsync, Lock, Mode, Operation, Stat, Utime, lock, looked_at
@@ -47,32 +47,38 @@ class Rewindable(Protocol):
 class Replayer:
     """A file system of its own, on which recorded steps are carried out and undone.
 
-    ``start`` makes it, as it was when the attempt started, at the time ``began``.
+    ``start`` makes it, as it was when the job started, at the time ``began``. ``past`` are, for each step of the
+    attempts that are over and since which the power has not failed, those before it in every order of its class.
+    ``positions`` are the steps that ``go_to`` was called with last.
     """
 
     def __init__(self, start: Callable[[], Rewindable], began: int) -> None:
         self.filesystem = start()
         self._durable = durable_of(self.filesystem)
+        self.past: list[int] = []
         self.now = began
+        self.positions: Sequence[int] = ()
         self._acting = (0, 0, began)
         self._done: list[tuple[int, int, int, Known | None]] = []
+        self._stats: list[Known] = []
 
     def answer_by(self, choose: Choose) -> None:
         """Where the file system has a choice, it is made so; see ``Choose``."""
         if hasattr(self.filesystem, "begin"):
             self.filesystem.begin(choose, lambda rank, operation: self._acting)
 
-    def apply(self, step: Step, known: Callable[[], Iterable[Known]] = tuple) -> Any:
+    def apply(self, step: Step, known: Callable[[], Iterable[Known]] = tuple, label: int | None = None) -> Any:
         """Carry out one more step as its rank did, with what its code did without being scheduled; gives its result.
 
-        ``known`` are the stats before it, by which times are found that it sets as another file has them.
+        ``known`` are the stats before it, by which times are found that it sets as another file has them. Its
+        micro-operations are labelled with ``label``, or so that ``step_of`` tells the step.
         """
         effects = step.effects
         assert effects is not None
         self._now_does(step)
         filesystem, result = self.filesystem, None
         if self._durable is not None:
-            self._durable.step = step.task << _N_BITS | step.n
+            self._durable.step = step.task << _N_BITS | step.n if label is None else label
             if effects.injected and isinstance(step.operation, Fsync):
                 self._durable.sync_failed(step.rank, step.operation, self.now)
         if acts_on_files(step):
@@ -84,13 +90,25 @@ class Replayer:
             filesystem.release(rank)
         return result
 
-    def apply_all(self, steps: Iterable[Step]) -> None:
-        """Carry out the steps of attempts that are over. They cannot be undone."""
-        known: list[Known] = []
-        for step in steps:
-            more = _known_from(step, self.apply(step, lambda: known))
+    def apply_attempt(self, steps: Sequence[Step], before: Sequence[int]) -> None:
+        """Carry out the steps of an attempt that is over; all its processes end. It cannot be undone.
+
+        ``before`` are, for each step, those before it in every order of its class.
+        """
+        earlier = len(self.past)
+        for step, first in zip(steps, before, strict=True):
+            more = _known_from(step, self.apply(step, lambda: self._stats, label=-1 - len(self.past)))
+            self.past.append((1 << earlier) - 1 | first << earlier)
             if more is not None:
-                known.append(more)
+                self._stats.append(more)
+        self.filesystem.release_all()
+
+    def lose_power(self, lost: Iterable[Change]) -> None:
+        """The power fails, and these micro-operations are lost."""
+        assert self._durable is not None
+        filesystem: Any = self.filesystem
+        filesystem.lose_power(self._durable.pending(lost))
+        self.past = []
 
     def go_to(self, order: HappensBefore, positions: Sequence[int], same: int = 0) -> Rewindable:
         """The state after these scheduled steps: for each of them, all that are before it must be among them.
@@ -98,6 +116,7 @@ class Replayer:
         The first ``same`` of them are known to be those of the last call.
         """
         done, filesystem = self._done, self.filesystem
+        self.positions = positions
         for identity, mark, now, _ in done[same:]:
             if same == len(positions) or order.identity(positions[same]) != identity:
                 filesystem.rollback(mark)

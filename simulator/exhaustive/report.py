@@ -6,12 +6,17 @@ import msgspec
 
 from simulator.exhaustive.attempts import Start
 from simulator.exhaustive.injections import Plan
-from simulator.exhaustive.judging import Finding
+from simulator.exhaustive.judging import Carried, Finding
 from simulator.exhaustive.states import State
 from simulator.happens_before import Looks
 
-StartKey = tuple[State, int, int, int, int, tuple[int, ...]]
+StartKey = tuple[State, Carried, tuple[int, int, int, tuple[int, ...]]]
 """Names a start: the state, what is carried over, and the faults that are left."""
+
+
+def key_of(state: State, start: Start) -> StartKey:
+    """The name of a start in a state."""
+    return state, start.carried, (start.kills, start.node_kills, start.power_losses, start.errors)
 
 
 class Report(msgspec.Struct):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from simulator.exhaustive.attempts import Places, Start, patience_of
 from simulator.exhaustive.brought import Brought, brought_of
 from simulator.exhaustive.errand import Errand, Journey
 from simulator.exhaustive.injections import Injections, Plan
-from simulator.exhaustive.judging import ClassJudge, Instant
-from simulator.exhaustive.outages import OutageClasses
+from simulator.exhaustive.judging import Carried, ClassJudge, Instant
+from simulator.exhaustive.outages import OutageClasses, telling_or_syncing
 from simulator.exhaustive.replayer import Rewindable
-from simulator.exhaustive.report import Report, StartKey
+from simulator.exhaustive.report import Report, StartKey, key_of
 from simulator.exhaustive.states import StateJudge, name_of_state
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
+from simulator.filesystems import PosixModel
+from simulator.filesystems.durability import Change
 from simulator.happens_before import Looks
 from simulator.operations import Lock, paths_of
 from simulator.operations.footprint import all_changes
@@ -64,6 +68,8 @@ class Unit:
         self._replayer = replayer = start.replayer(experiment)
         replayer.answer_by(self._injections.planned)
         self._starts: list[tuple[StartKey, Start]] = []
+        goes_on = start.attempt < scenario.restarts
+        powered = not start.power_losses
         self._judge = ClassJudge(
             experiment,
             states,
@@ -72,13 +78,14 @@ class Unit:
             carried=start.carried,
             kills=start.kills,
             node_kills=start.node_kills,
-            reached=self._reached if start.attempt < scenario.restarts else None,
+            reached=self._reached if goes_on else None,
+            telling=None if powered else telling_or_syncing,
             look_up=look_up,
         )
-
         self._outages: OutageClasses | None = None
-        if scenario.faults.power_losses:
-            self._outages = OutageClasses(experiment, replayer, look_up)
+        if not powered:
+            reached = self._lost_power if goes_on else None
+            self._outages = OutageClasses(experiment, replayer, look_up, start.attempt, start.carried, reached)
 
     def make(self, errand: Errand) -> Journey:
         """Make a run. It is to be judged, and taken in by the tree, before the next one is made."""
@@ -111,14 +118,17 @@ class Unit:
             return report
         if self.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
             report.incomplete = report.incomplete or _LOCKS
-        if self.start.node_kills and self.start.attempt < self._restarts and _uses_scratch(journey):
+        nodes_die = self.start.node_kills + self.start.power_losses > 0
+        if nodes_die and self.start.attempt < self._restarts and _uses_scratch(journey):
             report.incomplete = report.incomplete or _SCRATCH
         if journey.mismatch is not None:
             report.incomplete = report.incomplete or _DISAGREE
-        report.finding = self._judge.judge(journey)
-        if report.finding is None and self._outages is not None:
-            report.finding = self._outages.judge(journey)
+        lost = None
+        if self._outages is not None:
+            # First, since what is certain at a cut is carried over to where the next attempt starts.
+            lost = self._outages.judge(journey)
             report.incomplete = report.incomplete or self._outages.reason
+        report.finding = self._judge.judge(journey) or lost
         report.looks |= Looks(self._states.times)
         if all_changes() in self._states.times:
             report.incomplete = report.incomplete or _AGES
@@ -130,12 +140,33 @@ class Unit:
         return report
 
     def _reached(self, journey: Journey, instant: Instant, filesystem: Rewindable) -> None:
-        """The attempt can end here: the next one starts on what is left."""
+        """The attempt can end here: the next one starts on what is left.
+
+        Where the power may fail later, more than the state tells two starts apart: what of it is on the disk, and what
+        a later sync makes of that. Which steps were taken decides it, and what their class leaves open.
+        """
+        carried = instant.carried
+        if self._outages is not None:
+            history = hash((self.start.carried.history, self._judge.cuts.key_of(journey, instant.cut)))
+            durable = self._outages.certain(journey, instant.cut)
+            carried = msgspec.structs.replace(carried, durable=durable, history=history)
+            instant = msgspec.structs.replace(instant, carried=carried)
         state = self._states.timed(filesystem, name_of_state(filesystem, self.start.attempt + 1))
         for start in self.start.after(journey, instant, self._injections.struck):
-            carried = start.carried
-            key = (state, carried.promised, carried.restorable, start.kills, start.node_kills, start.errors)
-            self._starts.append((key, start))
+            self._starts.append((key_of(state, start), start))
+
+    def _lost_power(
+        self,
+        journey: Journey,
+        positions: Sequence[int],
+        lost: tuple[Change, ...],
+        carried: Carried,
+        disk: PosixModel,
+    ) -> None:
+        """The power can fail here: the next attempt starts on the disk that is left."""
+        start = self.start.after_power_loss(journey, positions, lost, carried, self._injections.struck)
+        state = self._states.timed(disk, name_of_state(disk, start.attempt))
+        self._starts.append((key_of(state, start), start))
 
 
 def _uses_scratch(journey: Journey) -> bool:

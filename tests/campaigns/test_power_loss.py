@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import msgspec
 import pytest
 
 import simulator
-from simulator import Faults, Rank, trace as traces
+from simulator import Faults, Rank, Result, trace as traces
 from simulator.campaigns.replay.confirming import confirm
 from simulator.errors import UsageError
 from simulator.experiment import Experiment
@@ -207,6 +209,42 @@ def test_what_cannot_be_had_is_named(given: dict[str, Any], named: str) -> None:
         simulator.explore(saving.safe, pick=newest, faults=POWER, schedules=2, **given)
 
 
-def test_certifying_does_not_run_the_job_on_what_is_left() -> None:
-    with pytest.raises(UsageError, match="leave restarts at 0"):
-        simulator.certify(saving.safe, nodes=2, pick=newest, faults=POWER, restarts=1)
+def keeps_one(rank: Rank, syncs: bool) -> None:
+    """Saves twice and deletes the first checkpoint; so does a restart that finds the second one published."""
+    names = os.listdir(rank.root)
+    for step in (1, 2):
+        if "ckpt-2" not in names and f"ckpt-{step}" not in names:
+            shutil.rmtree(rank.root / "tmp", ignore_errors=True)
+            saving.publish(rank, step)
+            rank.saved(step)
+    if syncs:
+        saving.sync(rank.root)
+    if "ckpt-1" in os.listdir(rank.root):
+        os.rename(rank.root / "ckpt-1", rank.root / "removing")
+        saving.sync(rank.root)
+
+
+def certified_with_a_kill(syncs: bool) -> Result:
+    return simulator.certify(
+        partial(keeps_one, syncs=syncs), nodes=1, pick=newest, persistence="btrfs", restarts=1,
+        faults=Faults(kills=1, power_losses=1),
+    )  # fmt: skip
+
+
+def test_certifying_loses_power_also_after_a_kill_and_a_restart() -> None:
+    """Killed between a rename and its sync: the restart deletes what the rename, not yet durable, has replaced."""
+    result = certified_with_a_kill(syncs=False)
+    assert result.failure is not None
+    assert result.failure.error.startswith("after a power loss, nothing is left")
+    trace = result.failure.trace
+    assert [attempt.faults[-1][1].split(";")[0] for attempt in trace.attempts] == [
+        "rank 0 is killed",
+        "the power fails",
+    ]
+    assert simulator.replay(trace, programs=partial(keeps_one, syncs=False), pick=newest).digest == trace.digest
+
+
+def test_a_restart_that_syncs_before_it_deletes_is_certified() -> None:
+    result = certified_with_a_kill(syncs=True)
+    assert result.verdict == "certified"
+    assert "on one disk for each difference that a restart sees" in result.coverage

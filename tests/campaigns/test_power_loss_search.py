@@ -14,6 +14,9 @@ import pytest
 import simulator
 from simulator import Faults, Rank
 from simulator.boundary import installed
+from simulator.engines.conditions import Conditions
+from simulator.engines.greenlets import greenlet_engine
+from simulator.engines.programs import RankPrograms
 from simulator.errors import CannotDo
 from simulator.experiment import ROOT
 from simulator.filesystems.durability import PROFILES, DurableModel, downward_closed
@@ -49,13 +52,18 @@ def drawn(random: Random) -> list[Callable[[Rank], None]]:
     for _ in range(2):
         actions: list[Callable[[Rank], None]] = []
         for _ in range(2):
-            name, other = random.choice("ab"), random.choice("ac")
-            actions.append(random.choice((
-                lambda r, n=name: make(r, n), lambda r, n=name: put(r, n), lambda r, n=name, o=other: rename(r, n, o),
-                lambda r: sync(r, ""), lambda r, n=name: sync(r, n),
-            )))  # fmt: skip
+            actions.append(drawn_action(random))
         programs.append(attempting(actions))
     return programs
+
+
+def drawn_action(random: Random) -> Callable[[Rank], None]:
+    name, other = random.choice("ab"), random.choice("ac")
+    actions: tuple[Callable[[Rank], None], ...] = (
+        lambda r, n=name: make(r, n), lambda r, n=name: put(r, n), lambda r, n=name, o=other: rename(r, n, o),
+        lambda r: sync(r, ""), lambda r, n=name: sync(r, n),
+    )  # fmt: skip
+    return random.choice(actions)
 
 
 def attempting(actions: list[Callable[[Rank], None]]) -> Callable[[Rank], None]:
@@ -89,17 +97,85 @@ def by_brute_force(programs: list[Any], persistence: str) -> set[Disk]:
     return found
 
 
-def by_search(programs: list[Any], persistence: str) -> set[Disk]:
+def by_search(programs: list[Any], persistence: str, **options: Any) -> set[Disk]:
     """All disks that the search asks a user's invariant about."""
     found: set[Disk] = {frozenset()}
 
     def look(world: Any) -> None:
         found.add(frozenset(entries(world.root, "")))
 
-    result = simulator.certify(
-        programs, invariants=["no-error", look], persistence=persistence, faults=Faults(power_losses=1)
-    )
+    options = {"faults": Faults(power_losses=1), **options}
+    result = simulator.certify(programs, invariants=["no-error", look], persistence=persistence, **options)
     assert result.verdict == "certified"
+    return found
+
+
+def disks_of_two_attempts(programs: list[Any], persistence: str, runs: int = 3000) -> set[Disk]:
+    """All disks that are left at any instant of two attempts, the first of which a death, a power loss or nothing ends.
+
+    Whatever was not lost in the first one may still be in the second. The power fails once.
+    """
+    found: set[Disk] = {frozenset()}
+    left = [runs]
+
+    def model_after(schedule: list[int], lost: int | None) -> tuple[DurableModel, list[int]]:
+        """The file system after these steps of the first attempt, and who could go on there."""
+        left[0] -= 1
+        if not left[0]:
+            raise TooLong
+        model = DurableModel(PROFILES[persistence])
+        engine = greenlet_engine(model, RankPrograms(tuple(programs), len(programs), ROOT))
+        engine.start()
+        for task in schedule:
+            engine.grant(task)
+        ready = sorted(engine.ready)
+        engine.close()
+        model.release_all()
+        if lost is not None:
+            model.lose_power(lost)
+        return model, ready
+
+    def second(schedule: list[int], lost: int | None) -> None:
+        def look(model: DurableModel) -> None:
+            found.add(frozenset(tree_of(model).items()))  # type: ignore[arg-type]
+            if lost is None:
+                kept = downward_closed(model.ordering())
+                found.update(frozenset(tree_of(model.state(each)).items()) for each in kept)
+
+        class Looking:
+            def __init__(self, model: DurableModel) -> None:
+                self.model = model
+                look(model)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self.model, name)
+
+            def perform(self, rank: int, operation: Any, now: int = 0) -> Any:
+                try:
+                    return self.model.perform(rank, operation, now)
+                finally:
+                    look(self.model)
+
+        def begin() -> tuple[Any, Any]:
+            filesystem = Looking(model_after(schedule, lost)[0])
+            ranks = RankPrograms(tuple(programs), len(programs), ROOT)
+            return greenlet_engine(filesystem, ranks, Conditions(1)), filesystem  # type: ignore[arg-type]
+
+        all_interleavings(begin, 60, runs)
+
+    waiting: list[list[int]] = [[]]
+    while waiting:
+        schedule = waiting.pop()
+        model, ready = model_after(schedule, None)
+        waiting += [[*schedule, task] for task in ready]
+        ordering = model.ordering()
+        second(schedule, None)
+        digests = set()
+        for kept in downward_closed(ordering):
+            digest = model.state(kept).digest()
+            if digest not in digests:
+                digests.add(digest)
+                second(schedule, ordering.all & ~kept)
     return found
 
 
@@ -135,3 +211,31 @@ def test_search_and_brute_force_find_the_same_disks(persistence: str, seed: int)
 @pytest.mark.parametrize("seed", range(4, 64))
 def test_search_and_brute_force_find_the_same_disks_for_many_programs(persistence: str, seed: int) -> None:
     compare(seed, persistence)
+
+
+def compare_two_attempts(programs: list[Any], persistence: str) -> None:
+    """Here a restart looks at everything, so one disk for each difference that it sees is every disk."""
+    try:
+        with installed():
+            expected = disks_of_two_attempts(programs, persistence)
+    except TooLong:
+        return
+    faults = Faults(kills=1, power_losses=1)
+    assert by_search(programs, persistence, faults=faults, restarts=1) == expected
+
+
+@pytest.mark.parametrize("persistence", ["posix-min", "ext4"])
+@pytest.mark.parametrize("seed", range(2))
+def test_search_and_brute_force_find_the_same_disks_of_two_attempts(persistence: str, seed: int) -> None:
+    compare_two_attempts(drawn(Random(seed))[:1], persistence)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("persistence", PROFILES)
+@pytest.mark.parametrize("seed", range(2, 32))
+def test_search_and_brute_force_find_the_same_disks_of_two_attempts_of_many_programs(
+    persistence: str, seed: int
+) -> None:
+    random = Random(seed)
+    compare_two_attempts(drawn(random)[:1], persistence)
+    compare_two_attempts([attempting([drawn_action(random)]) for _ in range(2)], persistence)

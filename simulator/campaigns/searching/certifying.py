@@ -113,11 +113,6 @@ def _check_budget(experiment: Experiment) -> None:
     for field in ("slow_ranks", "clock_skew", "clock_drift"):
         if getattr(faults, field):
             raise UsageError(f"faults.{field}: exhaustive search cannot go through all clocks; explore samples them")
-    if faults.power_losses and experiment.scenario.restarts:
-        raise UsageError(
-            "faults.power_losses: exhaustive search judges what a restart would find after a power loss at any "
-            "instant, but does not run the job on it; leave restarts at 0, or let explore sample it"
-        )
     if faults.node_hangs:
         raise UsageError("faults.node_hangs: exhaustive search does not let nodes hang; explore samples it")
     for rule in faults.errors:
