@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from simulator.operations import Mkdir, Open, Operation
+from simulator.operations import Link, Mkdir, Open, Operation, Rename
 
 _DRAWN_FILE: Final = re.compile(r"(?P<before>\.?tmp|.*[-_.])(?:[a-z0-9_]{8}|[A-Za-z0-9]{6})(?P<after>\.[a-z0-9]{1,5})?")
 _DRAWN_DIRECTORY: Final = re.compile(r"(?P<before>.*tmp[-_.]?)(?:[a-z0-9_]{8}|[A-Za-z0-9]{6})(?P<after>)")
@@ -38,13 +38,24 @@ class Names:
 
     def watch(self, rank: int, operation: Operation) -> None:
         """Learn a name that the operation is about to make, if its form says that it was drawn."""
+        if isinstance(operation, Rename | Link):
+            # Elsewhere nobody hears of the making: as of what is moved or linked here once it is whole.
+            for path in (operation.source, operation.target):
+                if path.startswith("/"):
+                    *above, last = path.split("/")
+                    for name in above:
+                        self._learn(rank, name, _DRAWN_DIRECTORY)
+                    self._learn(rank, last, _DRAWN_FILE)
+            return
         form = _DRAWN_DIRECTORY if isinstance(operation, Mkdir) else _DRAWN_FILE
         if isinstance(operation, Open):
             if operation.flags & (os.O_CREAT | os.O_EXCL) != os.O_CREAT | os.O_EXCL:
                 return
         elif not isinstance(operation, Mkdir):
             return
-        name = operation.path.rpartition("/")[2]
+        self._learn(rank, operation.path.rpartition("/")[2], form)
+
+    def _learn(self, rank: int, name: str, form: re.Pattern[str]) -> None:
         found = form.fullmatch(name)
         if found is None or name in self._known:
             return
@@ -81,3 +92,20 @@ class Names:
         if known is not None:
             return known
         return "<time>" if any(abs(value / unit - time.time()) < _CLOSE for unit in (1, 1e3, 1e6, 1e9)) else digits
+
+
+def undrawn(path: str) -> str:
+    """The path with a star for what may be drawn in its names: what two threads are to do is compared by the rest."""
+    return "/".join(_undrawn(name) for name in path.split("/"))
+
+
+def _undrawn(name: str) -> str:
+    found = _DRAWN_FILE.fullmatch(name) or _DRAWN_DIRECTORY.fullmatch(name)
+    if found is None:
+        return name
+    before, after = found["before"], found["after"] or ""
+    drawn = name[len(before) : len(name) - len(after)]
+    # Such as shard-00000001 and run-training: both are of that form, and neither is random.
+    if (drawn.isdigit() or drawn.isalpha()) and not before.endswith("tmp"):
+        return name
+    return f"{before}*{after}"

@@ -24,25 +24,59 @@ _POINTERS: Final = {
 """select, nanosleep, futex, clock_nanosleep, pselect6, ppoll, epoll_pwait2: where it is pointed to, null for none."""
 
 
+_SECOND: Final = 1_000_000_000
+_FUTEX: Final = {"x86_64": 202, "aarch64": 98}
+_COMMAND: Final = 0x7F
+_WAIT: Final = 0
+_WALL_CLOCK: Final = 0x100
+"""FUTEX_WAIT, FUTEX_CLOCK_REALTIME and the bits of a futex operation that say which it is: linux/futex.h."""
+_INTERVAL: Final = 5_000_000
+"""Nanoseconds for which CPython waits before it asks for its lock again: sys.getswitchinterval()."""
+
+
 def waits_for_a_time(thread: int) -> bool:
     """Whether the thread is in such a call now; False where that cannot be told, as of one that is gone or runs."""
+    called = _call_of(thread)
+    if called is None:
+        return False
+    number, given = called
+    machine = platform.machine()
+    place = _MILLISECONDS.get(machine, {}).get(number)
+    if place is not None:
+        return given[place] & 0xFFFFFFFF < 1 << 31
+    place = _POINTERS.get(machine, {}).get(number)
+    return place is not None and given[place] != 0
+
+
+def may_wait_for_its_interpreter(thread: int) -> bool:
+    """Whether the thread may be one that is about to run Python: it waits on a futex for no longer than those do.
+
+    Threads that start together hand the interpreter's lock from one to the other, and each wakes up in between.
+    """
+    called = _call_of(thread)
+    if called is None or called[0] != _FUTEX.get(platform.machine()):
+        return False
+    operation, limit = called[1][1], called[1][3]
+    given = arguments.bytes_at(thread, limit, 16) if limit else None
+    if given is None:
+        return False
+    seconds, nanoseconds = struct.unpack("=qq", given)
+    until: int = seconds * _SECOND + nanoseconds
+    if operation & _COMMAND != _WAIT:
+        until -= time.clock_gettime_ns(time.CLOCK_REALTIME if operation & _WALL_CLOCK else time.CLOCK_MONOTONIC)
+    return until <= _INTERVAL
+
+
+def _call_of(thread: int) -> tuple[int, list[int]] | None:
+    """The number of the call that a thread is in, and its arguments."""
     try:
         with open(f"/proc/{thread}/syscall", encoding="ascii") as file:
             words = file.read().split()
     except OSError:
-        return False
-    if len(words) < 7:
-        return False
-    number, arguments = int(words[0]), [int(word, 16) for word in words[1:7]]
-    machine = platform.machine()
-    place = _MILLISECONDS.get(machine, {}).get(number)
-    if place is not None:
-        return arguments[place] & 0xFFFFFFFF < 1 << 31
-    place = _POINTERS.get(machine, {}).get(number)
-    return place is not None and arguments[place] != 0
+        return None
+    return (int(words[0]), [int(word, 16) for word in words[1:7]]) if len(words) >= 7 else None
 
 
-_SECOND: Final = 1_000_000_000
 _UNTIL: Final = 1
 """TIMER_ABSTIME: the time that is given is that of the end, and not how long until then."""
 _CLOCKS: Final = frozenset({time.CLOCK_REALTIME, time.CLOCK_MONOTONIC, time.CLOCK_BOOTTIME, time.CLOCK_TAI})

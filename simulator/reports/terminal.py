@@ -73,14 +73,14 @@ def print_result(console: Console, result: Result) -> None:
     """The verdict of an exploration in one line; for a failure, its reason and its lanes below."""
     if result.failure is None:
         console.print(_clean_line(result), overflow="fold")
-        for warning in result.warnings:
-            console.print(f"warning: {warning}", style="yellow", overflow="fold")
+        _print_warnings(console, result)
         _print_unseen(console, result)
         return
     reason = reason_of(result.failure.trace)
     spent = f"schedule {result.failure.schedule:,}, {_spent(result)}"
     console.print(_violated(reason))
     console.print(spent)
+    _print_warnings(console, result)
     if result.reason is not None:
         console.print(result.reason, soft_wrap=True)
     _print_reason(console, reason)
@@ -102,10 +102,15 @@ def print_further(console: Console, failure: Failure) -> None:
     _print_reason(console, reason)
 
 
+def _print_warnings(console: Console, result: Result) -> None:
+    for warning in result.warnings:
+        console.print(f"warning: {warning}", style="yellow", overflow="fold")
+
+
 def print_replay(console: Console, recorded: Trace, result: Result) -> None:
     """What a replay gave, and how it compares with the recording."""
     trace = result.failure.trace if result.failure is not None else None
-    same = trace is not None and trace.digest == recorded.digest and _verdict(trace) == _verdict(recorded)
+    same = trace is not None and result.followed is None and _verdict(trace) == _verdict(recorded)
     if trace is not None:
         console.print(_violated(reason_of(trace)))
     else:

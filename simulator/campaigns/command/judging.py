@@ -109,7 +109,8 @@ class CommandJudge:
                 continue
             paths = paths_of(operation)
             if paths:
-                yield from paths
+                # What is moved here from elsewhere is absolute.
+                yield from (path for path in paths if not path.startswith("/"))
                 continue
             number = getattr(operation, "fd", None)
             yield self._opened.get((step.rank, number), "") if isinstance(number, int) else ""

@@ -10,6 +10,7 @@ import msgspec
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import trace_of
+from simulator.campaigns.command.repeating import left_at
 from simulator.campaigns.replay.replaying import differences
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.trust import NO_TRUST, Trust, check
@@ -35,9 +36,9 @@ def replay(recording: Trace, *, strict: bool = False, trust: Trust = NO_TRUST, w
         scheduler = StrictReplay(recording) if strict else TapeReplay(recording.choices())
         run = experiment.run(scheduler, recording.choices())
         trace = trace_of(experiment, run)
-        followed, differing = _difference(recording, trace)
+        followed, differing = left_at(recording, trace)
         if strict and differing is not None:
-            raise Divergence("; ".join([differing, *differences(recording)]))
+            raise Divergence("; ".join([f"the replay differs from the recording {differing}", *differences(recording)]))
         ended = "clean" if run.incomplete is None else "incomplete"
         return Result(
             verdict=ended if run.violation is None else "violated",
@@ -50,7 +51,7 @@ def replay(recording: Trace, *, strict: bool = False, trust: Trust = NO_TRUST, w
             failure=_failure(run, trace),
             digest=trace.digest,
             coverage="replayed with the program itself: 1 schedule",
-            reason=run.incomplete or differing,
+            reason=run.incomplete or (differing and f"the replay differs from the recording {differing}"),
             followed=None if differing is None else followed,
         )
 
@@ -73,20 +74,3 @@ def _failure(run: Run, trace: Trace) -> Failure | None:
     if violation is None:
         return None
     return Failure(violation.invariant, violation.rank, violation.message, violation.signature, trace, schedule=1)
-
-
-def _difference(recording: Trace, trace: Trace) -> tuple[int, str | None]:
-    """After how many equal steps the two differ first, and how, in words; None where they do not."""
-    followed = 0
-    for attempt, (a, b) in enumerate(zip(recording.attempts, trace.attempts, strict=False)):
-        for position, (x, y) in enumerate(zip(a.events, b.events, strict=False)):
-            if not x.same_as(y):
-                return followed, (
-                    f"attempt {attempt} differs from the recording at step {position}: rank {x.rank} {x.kind} "
-                    f"{x.arguments} then, rank {y.rank} {y.kind} {y.arguments} now"
-                )
-            followed += 1
-        if len(a.events) != len(b.events):
-            said = f"attempt {attempt} had {len(a.events)} operations then and has {len(b.events)} now"
-            return followed, said
-    return followed, None

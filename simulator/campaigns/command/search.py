@@ -8,9 +8,9 @@ from random import Random
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
+from simulator.campaigns.command.repeating import unlike
 from simulator.campaigns.explanation.failure import unfinished_failure
 from simulator.campaigns.result import Failure, Result
-from simulator.campaigns.searching.determinism import check_same
 from simulator.campaigns.searching.findings import Finding, Findings, by_gravity
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.searching.sampling import rank_lengths
@@ -43,13 +43,13 @@ def search(
     A run that still goes on when the time is up is broken off: without a verdict if it is the only one, else it does
     not count.
 
-    The first is the undisturbed one. It and the first disturbed one are run twice and compared. CannotDo when a
-    program does not do the same again or never comes to the watched directory. Of runs that leave no choice, none is
-    made twice.
+    The first is the undisturbed one. It and the first disturbed one are run twice and compared: where a program does
+    not do the same again, the result warns of it. CannotDo when it never comes to the watched directory. Of runs that
+    leave no choice, none is made twice.
     """
     started = time.perf_counter()
     until = None if seconds is None else time.monotonic() + seconds
-    tape = Tape()
+    tape, warnings = Tape(), list[str]()
     findings = Findings(go_on=go_on, given=experiment.scenario.known, kind_of=by_gravity)
     run = experiment.run(TapeReplay(tape), until=until)
     operations = run.operations
@@ -59,7 +59,8 @@ def search(
     if run.incomplete is None and run.violation is None:
         check_held(experiment, run)
         with experiment.setting_aside(findings.known):
-            check_same(run, experiment.run(TapeReplay(tape)), "the undisturbed tape")
+            differing = unlike(run, experiment.run(TapeReplay(tape)), "the undisturbed tape")
+        warnings += [differing] if differing is not None else []
     lengths = rank_lengths(run, experiment.scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, run.attempts[0].steps)
     undisturbed, repeats = run, Repeats(choices=False)
@@ -89,9 +90,10 @@ def search(
                 break
             run = other
             repeats.note(plan, run)
-            if done == 1 and run.incomplete is None:
+            if done == 1 and run.incomplete is None and not warnings:
                 with experiment.setting_aside(findings.known):
-                    check_same(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+                    differing = unlike(run, experiment.run(TapeReplay(run.tape), run.tape), "its own tape")
+                warnings += [differing] if differing is not None else []
             guesses += _guesses(experiment)
             interleaved = interleaved or run.interleaved
             operations += run.operations
@@ -119,6 +121,7 @@ def search(
         + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else "")
         + broken_off,
         reason=incomplete if failure is None else unfinished_failure(),
+        warnings=warnings,
         lengths=lengths,
     )
 

@@ -11,10 +11,10 @@ import msgspec
 
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
+from simulator.campaigns.command.repeating import unlike
 from simulator.campaigns.command.search import check_held
 from simulator.campaigns.replay.racing import Race, races_of
 from simulator.campaigns.result import Result
-from simulator.campaigns.searching.determinism import check_same
 from simulator.engines.interface import Step
 from simulator.interruption import leaving
 from simulator.operations import paths_of
@@ -75,7 +75,7 @@ def confirm_races(
     if run.violation is not None or run.incomplete is not None:
         return Steering(_result(experiment, run, [], done, operations, started, recorded, run), recorded, [])
     check_held(experiment, run)
-    check_same(run, experiment.run(TapeReplay(Tape())), "the undisturbed tape")
+    differing = unlike(run, experiment.run(TapeReplay(Tape())), "the undisturbed tape")
     steered: list[Steered] = []
     failing: Run | None = None
     known: set[_Pair] = set()
@@ -116,6 +116,7 @@ def confirm_races(
             steered.append(Steered(race, "not tried", depth=depth) if outcome.outcome == "passes" else outcome)
     steered += [Steered(race, "not tried", depth=depth) for race, _, depth in waiting if left.by is not None]
     result = _result(experiment, run, steered, done, operations, started, recorded, failing, left.by)
+    result.warnings = [differing] if differing is not None else []
     return Steering(result, recorded, steered)
 
 

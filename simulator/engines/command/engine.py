@@ -35,15 +35,17 @@ from simulator.errors import UsageError
 from simulator.interposition.announcements import Announcement, announced
 from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Carrier, Outcome
-from simulator.interposition.naming import Names
+from simulator.interposition.naming import Names, undrawn
 from simulator.interposition.system_calls import SIGNALS, SLEEPS, signatures
 from simulator.interposition.threads import process_of
 from simulator.interposition.time_limits import duration_of
 from simulator.interposition.watching import Unseen, Watch
-from simulator.operations import Close, Open, Operation, Readdir
+from simulator.operations import Close, Open, Operation, Readdir, paths_of
 from simulator.trace import Meeting
 
 _TICK: Final = 1_000
+_UNKNOWN: Final = 1 << 32
+"""Greater than the number of any task."""
 
 
 class ProgramFailed(Exception):
@@ -112,6 +114,8 @@ class CommandEngine:
         self._patience = Patience(conditions.slowdowns, world_size)
         self._postponed: dict[int, Operation] = {}
         self._announced: list[tuple[RankProcess, int, int, Announcement]] = []
+        self._arrived: list[tuple[RankProcess, int]] = []
+        """Who has come to a call since nothing moved last, in whatever order."""
 
     # -- what the run loop asks ------------------------------------------------------------------------------------
 
@@ -251,7 +255,23 @@ class CommandEngine:
             raise Stuck("wall time: the time was up before the ranks had ended")
 
     def admit(self) -> None:
-        """See ``Supervised.admit``."""
+        """See ``Supervised.admit``.
+
+        In an order of their own, whoever was faster: threads are tasks in the order of their first held calls, those of
+        the same moment by what they are about to do, and names are drawn in the same order.
+        """
+        arrived, self._arrived = sorted(self._arrived, key=self._order), []
+        for rank, thread in arrived:
+            operation = rank.waiting[thread].watched.operation
+            self._names.watch(rank.number, operation)
+            task = rank.number + self.world_size * rank.task_of(thread)
+            self._held[task] = (rank, thread)
+            operation = self._names.applied(operation)
+            if self._patience.postpones(task):
+                self._postponed[task] = operation
+                continue
+            self.pending[task] = operation
+            insort(self.ready, task)
         for task in self._patience.admitted(bool(self.ready)):
             self.pending[task] = self._postponed.pop(task)
             insort(self.ready, task)
@@ -306,7 +326,7 @@ class CommandEngine:
         rank.handlers.let_go(held, signature)
         if held.thread in rank.waiting:
             # A signal made the call fail that was held, and it is made again: kernels before 5.19.
-            self._forget(rank.number + self.world_size * rank.task_of(held.thread))
+            self._take_back(rank, held.thread)
         if self._carrier.repeats(rank.listener, held):
             return
         if signature.name in SLEEPS:
@@ -334,16 +354,23 @@ class CommandEngine:
             self.dismissed += 1
             rank.listener.let_go(held)
             return
-        self._names.watch(rank.number, watched.operation)
         rank.waiting[held.thread] = Waiting(held, signature, watched)
-        task = rank.number + self.world_size * rank.task_of(held.thread)
-        self._held[task] = (rank, held.thread)
-        operation = self._names.applied(watched.operation)
-        if self._patience.postpones(task):
-            self._postponed[task] = operation
-            return
-        self.pending[task] = operation
-        insort(self.ready, task)
+        self._arrived.append((rank, held.thread))
+
+    def _order(self, arrived: tuple[RankProcess, int]) -> tuple[int, int, str, tuple[str, ...], int]:
+        rank, thread = arrived
+        operation = rank.waiting[thread].watched.operation
+        number = rank.task_number(thread)
+        paths = tuple(undrawn(self._names.canonical(path)) for path in paths_of(operation))
+        return rank.number, _UNKNOWN if number < 0 else number, type(operation).__name__, paths, thread
+
+    def _take_back(self, rank: RankProcess, thread: int) -> None:
+        """A call that was held is not waited for any more."""
+        if (rank, thread) in self._arrived:
+            self._arrived.remove((rank, thread))
+            del rank.waiting[thread]
+        else:
+            self._forget(rank.number + self.world_size * rank.task_of(thread))
 
     def _note(
         self, task: int, rank: RankProcess, thread: int, operation: Operation, outcome: Outcome, site: str | None
@@ -386,6 +413,7 @@ class CommandEngine:
     def _bury(self, rank: RankProcess, ending: Ending, code: int | None = None) -> None:
         rank.ended = True
         rank.dozing.clear()
+        self._arrived = [each for each in self._arrived if each[0] is not rank]
         for task in [task for task, (each, _) in self._held.items() if each is rank]:
             self._forget(task)
         self.endings[rank.number] = ending

@@ -69,6 +69,7 @@ class RankProcess:
         self._numbers: dict[tuple[int, int], int] = {}
         self._opened = 0
         self._quiet: dict[int, Thread] = {}
+        self._present: frozenset[int] = frozenset()
         self._frames: PythonFrames | None = None
         self.raised_at: str | None = None
         """``file:line`` where the exception came from that ended it."""
@@ -156,11 +157,15 @@ class RankProcess:
 
     def is_quiet_since(self, asleep: dict[int, Thread]) -> bool:
         """Whether these threads have all slept since everything was quiet last."""
-        return all(self._quiet.get(thread) == now for thread, now in asleep.items())
+        if not all(self._quiet.get(thread) == now for thread, now in asleep.items()):
+            return False
+        # One that has ended may have woken another just after that was looked at.
+        return all(thread in asleep or thread in self.waiting or thread in self.dozing for thread in self._present)
 
     def note_quiet(self, asleep: dict[int, Thread]) -> None:
         """Everything is quiet, and that is how these threads sleep."""
         self._quiet = asleep
+        self._present = frozenset({*asleep, *self.waiting, *self.dozing})
 
     def kill(self) -> None:
         """End it with all that it has started."""

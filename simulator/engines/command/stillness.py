@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Final, TypeAlias
 
 from simulator.interposition.threads import Thread
-from simulator.interposition.time_limits import waits_for_a_time
+from simulator.interposition.time_limits import may_wait_for_its_interpreter, waits_for_a_time
 
 Asleep: TypeAlias = Mapping[int, Mapping[int, Thread]]
 """The threads that are not held, by rank and number."""
@@ -58,5 +58,7 @@ def _only_periodic(before: Asleep, asleep: Asleep, awaited: Collection[int], mos
                 continue
             ran = sum(now.switches) - sum(then.switches)
             if thread in awaited or not now.sleeps or ran > most or not waits_for_a_time(thread):
+                return False
+            if may_wait_for_its_interpreter(thread):
                 return False
     return True

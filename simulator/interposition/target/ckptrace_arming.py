@@ -139,6 +139,8 @@ class Arming:
         names = re.findall(r"((?:[^:\\]|\\.)+)", environment["CKPTRACE_WATCH"])
         self._watched = tuple(re.sub(r"\\(.)", r"\1", name) for name in names)
         self._late = environment["CKPTRACE_ARM"] == "late"
+        self._lock = threading.RLock()
+        self._begun = False
         self._done = False
         self._meeting: Any = None
         self._sleeps = 0
@@ -155,20 +157,23 @@ class Arming:
             self.arm("the start")
 
     def arm(self, reason: str) -> None:
-        """Arm now."""
-        if self._done:
-            return
-        self._done = True
-        interrupting = " ".join(f"{each}:{action.hex()}" for each, action in make_restarting().items())
-        try:
-            listener = install(self._number, self._code)
-        except CannotArm as refusal:
-            self._send(b"!" + str(refusal).encode(), [])
-            return
-        said = f"={interrupting}={reason}"
-        self._send(said.encode("utf-8", "surrogateescape")[:_LONGEST], [listener])
-        os.close(listener)
-        self._when_armed()
+        """Arm now. Another thread that comes to it meanwhile waits: what it is about to do is to be held."""
+        with self._lock:
+            if self._begun:
+                return
+            self._begun = True
+            interrupting = " ".join(f"{each}:{action.hex()}" for each, action in make_restarting().items())
+            try:
+                listener = install(self._number, self._code)
+            except CannotArm as refusal:
+                self._send(b"!" + str(refusal).encode(), [])
+                return
+            finally:
+                self._done = True
+            said = f"={interrupting}={reason}"
+            self._send(said.encode("utf-8", "surrogateescape")[:_LONGEST], [listener])
+            os.close(listener)
+            self._when_armed()
 
     def _send(self, message: bytes, descriptors: Sequence[int]) -> None:
         with socket.socket(fileno=os.dup(self._channel)) as channel:
