@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Packages from elsewhere must not stand in for those of this checkout.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup lint format test test-slow test-real test-mutants determinism bench demo docs clean
+.PHONY: help setup lint format test test-slow test-real test-torch test-mutants determinism bench demo docs clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -65,6 +65,17 @@ test-slow: setup ## the tests that take minutes
 
 test-real: setup ## the tests that drive released training libraries
 	$(PATIENT_PYTEST) -m real
+
+# What each of TORCHES is tested with: a version, or newest. The CPU builds are PyTorch's own.
+TORCHES ?= 2.4.0 newest
+test-torch: ## what depends on torch, with each of TORCHES, in environments of their own
+	for version in $(TORCHES); do \
+		"$(PYTHON)" -m venv --clear "$(VENV)-torch-$$version"; \
+		wanted="torch$${version:+==}$$version"; if [ "$$version" = newest ]; then wanted=torch; fi; \
+		"$(VENV)-torch-$$version/bin/python" -m pip install --quiet --index-url $(TORCH_CPU_INDEX) "$$wanted"; \
+		"$(VENV)-torch-$$version/bin/python" -m pip install --quiet --editable . pytest-xdist; \
+		"$(VENV)-torch-$$version/bin/python" -m pytest tests/boundary tests/engines tests/conformance; \
+	done
 
 test-mutants: setup ## MUTANTS=100000 mutated traces and scenarios: no internal error, no hang, no code run
 	nice -n 10 $(BIN)/python -m tests.mutants --number $(MUTANTS) --seed $(SEED)

@@ -54,6 +54,18 @@ def store_based_barrier(caller: Caller, rank: int, store: Any, group_name: str, 
     world_of(caller).default_pg.form("barrier")
 
 
+def barrier(
+    caller: Caller, group: Any = None, async_op: bool = False, device_ids: Any = None, timeout: Any = None
+) -> Any:
+    """As torch's, which chooses a device first and warns where the machine has one: a simulated rank has none."""
+    torchs = sys.modules[_TORCHS]
+    group = group or torchs._get_default_group()
+    if torchs._rank_not_in_group(group):
+        torchs._warn_not_in_group("barrier")
+        return None
+    return group.everybody(waits=not async_op)
+
+
 def about_call(caller: Caller, function: str, *arguments: Any, **words: Any) -> dict[str, Any]:
     """As what torch logs of a call that failed; of NCCL, without asking for its version, which may not be there."""
     config = world_of(caller).pg_backend_config.values()
@@ -81,6 +93,7 @@ FUNCTIONS: Final[dict[str, Simulated]] = {
     f"{_TORCHS}:_unregister_process_group": unregister,
     f"{_TORCHS}:_unregister_all_process_groups": unregister_all,
     f"{_TORCHS}:_store_based_barrier": store_based_barrier,
+    f"{_TORCHS}:barrier": barrier,
     "torch.distributed.c10d_logger:_get_msg_dict": about_call,
     **{
         f"{_TORCHS}:{name}": _refused(f"torch.distributed.{name}")
@@ -103,5 +116,16 @@ METHODS: Final[dict[str, Simulated]] = {
         "torch.nn.parallel.DistributedDataParallel"
     ),
 }
+
+OF_SOME_VERSIONS: Final = frozenset(
+    {
+        "torch.distributed._functional_collectives:_resolve_group",
+        f"{_TORCHS}:_abort_process_group",
+        f"{_TORCHS}:_unregister_all_process_groups",
+        f"{_TORCHS}:shrink_group",
+        f"{_TORCHS}:split_group",
+    }
+)
+"""What not every version from 2.4 on has; where it is absent there is nothing to replace."""
 
 OBJECTS: Final[dict[str, Simulated]] = {f"{_TORCHS}:_world": world_of}

@@ -284,9 +284,10 @@ def test_a_barrier_orders_what_a_certificate_says() -> None:
 
 def test_every_name_replaced_is_one_of_torchs() -> None:
     tables = (adapter.FUNCTIONS, adapter.METHODS, adapter.CLASSES, adapter.OBJECTS)
-    for key in (key for table in tables for key in table):
+    for key in (key for table in tables for key in table if key not in adapter.OF_SOME_VERSIONS):
         name, _, path = key.partition(":")
         assert attrgetter(path)(importlib.import_module(name)) is not None
+    assert {key for table in tables for key in table} >= adapter.OF_SOME_VERSIONS
 
 
 class Saver:
@@ -335,3 +336,42 @@ def test_a_strategy_that_only_knows_torch_distributed_is_certified_and_found_out
     assert found.failure is not None
     assert found.failure.invariant == "complete"
     assert simulator.replay(found.failure).failure is not None
+
+
+def test_a_barrier_asks_for_no_device_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine with a GPU, where torch's own chooses one and warns."""
+    module = importlib.import_module("torch.distributed.distributed_c10d")
+    monkeypatch.setattr(torch._C, "_get_accelerator", lambda check=None: torch.device("cuda"), raising=False)
+    monkeypatch.setattr(module, "_get_object_coll_device", lambda group=None: "cuda", raising=False)
+
+    def program(rank: Rank) -> int:
+        dist.init_process_group("gloo")
+        half = dist.new_group([0], backend="gloo")
+        if rank.index == 0:
+            dist.barrier(half)
+        waiting = dist.barrier(async_op=True)
+        assert waiting is not None
+        waiting.wait()
+        return rank.index
+
+    assert returned(run("greenlets", [program] * 2)) == [0, 1]
+
+
+def test_private_functions_that_a_version_of_torch_lacks_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    functional = importlib.import_module("torch.distributed._functional_collectives")
+    for key in adapter.OF_SOME_VERSIONS:
+        holder, _, name = key.partition(":")
+        monkeypatch.delattr(importlib.import_module(holder), name, raising=False)
+
+    def program(rank: Rank) -> list[Any]:
+        seen: list[Any] = [None] * rank.world_size
+        dist.all_gather_object(seen, rank.index)
+        dist.barrier()
+        return seen
+
+    def functionally(rank: Rank) -> None:
+        functional._resolve_group_name([0, 1], "")
+
+    assert returned(run("greenlets", [program] * 2)) == [[0, 1], [0, 1]]
+    with pytest.raises(Escape, match="functional collective"):
+        run("greenlets", [functionally] * 2)

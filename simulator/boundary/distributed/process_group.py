@@ -67,6 +67,14 @@ class RankGroup(RefusingGroup):
         """Everybody waits for everybody."""
         return self._meet("barrier", None, opts, ignore, [])
 
+    def everybody(self, *, waits: bool) -> RankWork | None:
+        """The barrier of ``torch.distributed.barrier``; what to wait for later where it does not wait."""
+        operation = Collective("barrier", self._members, self.identity)
+        if not waits:
+            return begin(operation, ignore, [])
+        come(operation, ignore, [])
+        return None
+
     def monitored_barrier(self, timeout: Any = None, wait_all_ranks: bool = False) -> None:
         """As a barrier: a rank that does not come is found out by the run, not by a time-out."""
         check_caller("monitored_barrier")
