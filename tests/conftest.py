@@ -26,6 +26,16 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _sessions_with_the_plugin_under_test_alone(request: pytest.FixtureRequest) -> None:
+    """Sessions of pytest inside a test load ckptrace's plugin, and none of what else the environment has."""
+    if "pytester" in request.fixturenames:
+        request.getfixturevalue("pytester")  # It sets the environment first.
+        patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTEST_ADDOPTS", "-p ckptrace_pytest")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test marked ``gpu`` where there is no CUDA device; torch is imported only if there is such a test."""
     if item.get_closest_marker("gpu") is not None:

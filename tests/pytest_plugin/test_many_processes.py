@@ -16,7 +16,7 @@ def test_two_workers_do_what_one_process_does(sessions: Sessions) -> None:
     known = traces.load(sessions.kept[0]).digest
     sessions.write(racy.replace("test_save", "test_other"), "test_more")
     sessions.write(racy.replace("if staging.exists():", "if rank.index == 0:"), "test_most")
-    result = sessions.run_apart("-n2", "--junitxml=report.xml")
+    result = sessions.run_apart("-p", "xdist", "-n2", "--junitxml=report.xml")
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines_random(["found   in an earlier run; *", "found   in schedule * of 200, *"])
     (line,) = [line for line in result.outlines if line.startswith("checkpoint races: ")]

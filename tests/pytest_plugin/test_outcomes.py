@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.pytest_plugin.sessions import RACY, REPAIRED, Sessions, marked
@@ -111,3 +113,18 @@ def test_faults_and_own_invariants_are_handed_on(sessions: Sessions) -> None:
     result = sessions.run(source=source)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["survivors_tidy_up: left", "*is killed*"])
+
+
+def test_another_plugin_of_the_environment_does_not_matter_here(
+    sessions: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These sessions load the plugin under test alone, whatever else is installed."""
+    (tmp_path / "breaking-1.0.dist-info").mkdir()
+    (tmp_path / "breaking-1.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: breaking\nVersion: 1.0\n"
+    )
+    (tmp_path / "breaking-1.0.dist-info" / "entry_points.txt").write_text("[pytest11]\nbreaking = breaking\n")
+    (tmp_path / "breaking.py").write_text("raise RuntimeError('another plugin')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    sessions.run(source=REPAIRED).assert_outcomes(passed=1)
+    sessions.run_apart().assert_outcomes(passed=1)
