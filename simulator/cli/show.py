@@ -48,6 +48,7 @@ def show(
     from simulator.cli.exports import export
     from simulator.cli.output import check_file, write_json
     from simulator.reports.html.failure import failure_page
+    from simulator.reports.html.lanes import MOST_ROWS as MOST_OF_A_PAGE
     from simulator.reports.html.page import write
     from simulator.reports.terminal import MOST_ROWS, console_for, print_trace
     from simulator.reports.trace_object import trace_object
@@ -62,7 +63,7 @@ def show(
         check_file(None if file is None else str(file))
     check_file(json)
     if html is not None:
-        write(html, failure_page(recorded, trace))
+        write(html, failure_page(recorded, trace, most=None if all_ else MOST_OF_A_PAGE))
     written = [("page", html), *export(recorded, perfetto, shiviz, rerun=rerun, trust=Trust(everything=trust))]
     if json is not None:
         write_json(trace_object(recorded, trace), json)

@@ -17,17 +17,23 @@ Recorded = Result | Failure | Trace | Path | str
 
 def as_text(recorded: Recorded, width: int = 100) -> str:
     """What failed and why, with one lane for each rank, in lines of at most ``width`` characters."""
-    from simulator.reports.terminal import console_for, print_trace
+    from simulator.reports.terminal import console_for, print_further, print_trace
 
     file = io.StringIO()
-    print_trace(console_for(file, width=width), _trace_of(recorded))
+    console = console_for(file, width=width)
+    print_trace(console, _trace_of(recorded))
+    for failure in recorded.failures[1:] if isinstance(recorded, Result) else ():
+        console.print()
+        print_further(console, failure)
     return file.getvalue()
 
 
 def as_html(recorded: Recorded) -> str:
     """The same as one self-contained page."""
-    from simulator.reports.html.failure import failure_page
+    from simulator.reports.html.failure import failure_page, result_page
 
+    if isinstance(recorded, Result) and len(recorded.failures) > 1:
+        return result_page(recorded)
     return failure_page(_trace_of(recorded), Path(recorded) if isinstance(recorded, Path | str) else None)
 
 

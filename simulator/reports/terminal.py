@@ -29,6 +29,8 @@ from simulator.writing import visible
 
 _STYLES = {"lane": "bright_black", "rank": "bold", "switch": "bold cyan", "rule": "bright_black", "bad": "bold red"}
 _WIDEST = 160
+_LEAST_BESIDE_A_LINE = 32
+"""So many columns an operation has at least beside the line of its source."""
 MOST_ROWS = 36
 """How many rows of a schedule are shown before it is folded."""
 
@@ -258,18 +260,21 @@ def _described(row: Row, room: int, glyphs: Glyphs) -> Text:
 
 
 def _operation(row: Operation, room: int, glyphs: Glyphs) -> Text:
+    """The operation and its line. Of one that matters, the paths give way to the line, else the line to the paths."""
     outcome = row.phrase.outcome
     error = row.phrase.refused
     tail = f"  {glyphs.dead + ' ' if row.failed and error else ''}{outcome}" if outcome else ""
     if len(tail) > room // 2:
         tail = _cut(tail, room // 2, glyphs)
+    site = source_line(row.site)
+    matters = bool(row.mark) or row.failed
+    left = room - len(site) - 2 if site and matters and room - len(site) - 2 >= _LEAST_BESIDE_A_LINE else room
     wider = (len(glyphs.arrow) - 1) * (len(row.phrase.paths) - 1)
-    line = row.phrase.line(max(room - len(tail) - wider, 16))
+    line = row.phrase.line(max(left - len(tail) - wider, 16))
     line = _spelled(line, glyphs)
     text = Text.assemble(
         (line, "bold" if row.mark else ""), (tail, "red" if row.failed else "yellow" if error else "bright_black")
     )
-    site = source_line(row.site)
     if site and len(text.plain) + 2 + len(site) <= room:
         text.append(site.rjust(room - len(text.plain)), style="bright_black")
     return text

@@ -9,8 +9,10 @@ import pytest
 
 from simulator.campaigns.comparison import Comparison
 from simulator.reports.comparison.page import comparison_page
+from simulator.reports.html.failure import failure_page
 from simulator.reports.html.page import write
 from tests.comparing.browser import Page, browser, opened
+from tests.reports.recordings import second_rename_fails
 
 OVERFLOWING = """
 [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
@@ -67,3 +69,34 @@ def test_the_links_of_the_table_lead_to_what_opens(page: Page, document: Path) -
     assert page.evaluate(f"{links}.filter(id => !document.getElementById(id))") == []
     page.evaluate("document.querySelector('.overview a').click()")
     assert page.evaluate("document.querySelector('details.strategy').open") is True
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_schedule_can_be_unfolded_and_filtered_and_its_command_copied(page: Page, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "failure.html"
+    write(path, failure_page(second_rename_fails(4), Path("failure.json"), most=8))
+    page.open(path, width)
+    shown = "[...document.querySelectorAll('li.row[data-rank]')].filter(e => e.checkVisibility()).length"
+    all_ = int(page.evaluate("document.querySelectorAll('li.row[data-rank]').length"))
+    folded = int(page.evaluate(shown))
+    assert 0 < folded < all_
+    page.evaluate("document.querySelector('.tools button').click()")
+    assert page.evaluate(shown) == all_
+    page.evaluate("document.querySelector('.tools button').click()")
+    assert page.evaluate(shown) == folded
+    change = "((e, v, t) => { e.value = v; e.dispatchEvent(new Event(t)); })"
+    page.evaluate(f"{change}(document.querySelector('.tools select'), '1', 'change')")
+    ranks = page.evaluate("[...document.querySelectorAll('li.row:not([hidden])')].map(e => e.dataset.rank)")
+    assert set(ranks) == {"1"}
+    assert page.evaluate(shown) == len(ranks), "what matches is not hidden in a fold"
+    assert page.evaluate("document.querySelector('.tools output').textContent") == f"{len(ranks)} of {all_} rows"
+    page.evaluate(f"{change}(document.querySelector('.tools input'), 'rename', 'input')")
+    assert 0 < page.evaluate(shown) < len(ranks)
+    page.evaluate(f"{change}(document.querySelector('.tools input'), '', 'input')")
+    page.evaluate(f"{change}(document.querySelector('.tools select'), '', 'change')")
+    assert page.evaluate(shown) == folded
+    page.evaluate("document.querySelector('button.copy').click()")
+    lines = "[...document.querySelectorAll('.row.marked .site, .row.failed .site')].every(e => e.checkVisibility())"
+    assert page.evaluate(lines) is True
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.complaints == []

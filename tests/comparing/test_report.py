@@ -20,7 +20,7 @@ from simulator.reports.comparison.plain import comparison_object
 from simulator.reports.comparison.points import points_of
 from simulator.reports.comparison.quantities import duration, share, size
 from simulator.reports.comparison.terminal import print_comparison
-from simulator.reports.comparison.wording import answer, errors_said, figures, verdict_said
+from simulator.reports.comparison.wording import answer, errors_said, figures, goodput_said, verdict_said
 from simulator.reports.comparison.writes import strips_of
 from simulator.reports.terminal import console_for
 from tests.comparing.jobs import request
@@ -59,15 +59,24 @@ def test_the_gravest_violations_are_named_first(compared: list[Compared]) -> Non
 
 
 def test_the_figures_of_a_strategy_are_those_of_its_run(compared: list[Compared]) -> None:
-    remedy = {figure.name: figure for figure in figures(compared[1].measured)}
+    remedy = {figure.name: figure for figure in figures(compared[1])}
     assert remedy["written per save"].value == "52.6 GB"
     assert remedy["peak storage"].value == "105.1 GB"
     assert remedy["host memory on node 0"].value == "7.5 GB"
     assert remedy["until it is durable"].note == "every file is synced before save() returns"
     assert remedy["without a usable checkpoint"].value == "0 s"
-    trainer = {figure.name: figure for figure in figures(compared[0].measured)}
+    trainer = {figure.name: figure for figure in figures(compared[0])}
     assert trainer["until it is durable"].value == "unknown"
     assert "one failure in " in trainer["without a usable checkpoint"].note
+
+
+def test_a_goodput_of_what_is_violated_is_a_bound(compared: list[Compared]) -> None:
+    violated, safe = compared[0], next(each for each in compared if not each.violated)
+    assert violated.violated
+    assert goodput_said(violated).startswith("at most ")
+    assert "at most" not in goodput_said(safe)
+    [note] = [figure.note for figure in figures(violated) if figure.name == "expected goodput"]
+    assert "what it loses then is not counted" in note
 
 
 def test_the_page_is_whole_and_leads_from_each_verdict_to_its_schedule(comparison: Comparison) -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
+import simulator
 from simulator.campaigns.demonstrating.demonstration import Demonstration
+from simulator.campaigns.result import Failure, Result
 from simulator.errors import UsageError
 from simulator.reports.html.demonstration import demonstration_page
 from simulator.reports.html.failure import failure_page
 from simulator.reports.html.page import VOID, element, page, rendered, write
 from simulator.reports.lanes import MOST_LANES
+from simulator.reports.timeline import Operation, rows_of
 from simulator.trace import Trace, Verdict
 from simulator.writing import visible
 from tests.reports.recordings import Recording, killed_and_restarted, second_rename_fails
@@ -31,6 +37,8 @@ class Checker(HTMLParser):
         self.links: list[str] = []
         self.policies: list[str] = []
         self.text = ""
+        self.scripts = 0
+        self.script = ""
         self.feed(document)
         self.close()
         assert self.open == []
@@ -38,7 +46,8 @@ class Checker(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in VOID:
             self.open.append(tag)
-        assert tag not in ("script", "link", "img", "iframe", "object")
+        assert tag not in ("link", "img", "iframe", "object")
+        self.scripts += tag == "script"
         for name, value in attrs:
             if name in ("src", "srcset", "data", "poster", "action"):
                 self.fetched.append(f"{tag} {value}")
@@ -57,6 +66,8 @@ class Checker(HTMLParser):
             assert "url(" not in data
             assert "@import" not in data
             assert "http" not in data
+        elif self.open and self.open[-1] == "script":
+            self.script += data
         else:
             self.text += data
 
@@ -67,7 +78,10 @@ def checked(document: str) -> Checker:
     assert [link for link in checker.links if not link.startswith("#")] == []
     assert {link[1:] for link in checker.links} <= set(checker.anchors)
     assert len(set(checker.anchors)) == len(checker.anchors)
-    assert checker.policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+    known = base64.b64encode(hashlib.sha256(checker.script.encode()).digest()).decode()
+    assert checker.policies == [f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{known}'"]
+    assert checker.scripts == 1
+    assert not re.search(r"https?:|fetch|XMLHttp|import|src", checker.script)
     return checker
 
 
@@ -109,6 +123,23 @@ def test_what_is_folded_is_still_in_the_page() -> None:
     job.end()
     text = checked(failure_page(job.trace(Verdict("complete", "not whole", 0)))).text
     assert "directory-7" in text.replace("\u200b", "")
+
+
+def test_a_page_of_everything_folds_nothing() -> None:
+    trace = second_rename_fails(8)
+    rows = failure_page(trace, most=None)
+    assert "<details" not in rows
+    assert rows.count("data-rank=") == sum(isinstance(row, Operation) for row in rows_of(trace))
+
+
+def test_a_result_with_several_failures_is_one_page() -> None:
+    first, second = second_rename_fails(), killed_and_restarted()
+    failures = [Failure("no-error", 1, "error", "signature", trace) for trace in (first, second)]
+    result = Result("violated", 2, 0.0, 0, first.scenario, failure=failures[0], failures=failures, hidden="the rest")
+    document = simulator.as_html(result)
+    assert "Also found" in checked(document).text
+    assert "The rest." in document
+    assert document.count('class="lanes"') == 2
 
 
 def test_faults_and_attempts_are_in_the_page() -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
 from rich.console import Console
 
+import simulator
 from simulator.campaigns.result import Failure, Result
+from simulator.rank import Rank
 from simulator.reports.lanes import ASCII, UNICODE, Lanes, ranks_said
 from simulator.reports.terminal import console_for, print_replay, print_result, print_trace
 from simulator.reports.timeline import rows_of
@@ -167,3 +171,20 @@ def test_the_head_names_just_the_ranks_that_have_a_lane() -> None:
         "ranks 0-2",
         "ranks 24 30 31",
     ]
+
+
+@pytest.mark.parametrize("width", [72, 80, 100])
+def test_of_what_matters_the_line_stays_however_long_the_paths(width: int) -> None:
+    def job(rank: Rank) -> None:
+        directory = rank.root / "experiments" / "a-name-as-long-as-people-give-them-to-their-experiments"
+        os.makedirs(directory / "tmp-checkpoint-1000", exist_ok=True)
+        rank.barrier()
+        if (directory / "tmp-checkpoint-1000").exists():
+            os.rename(directory / "tmp-checkpoint-1000", directory / "checkpoint-1000-of-the-best-run")
+
+    result = simulator.explore(job, schedules=200)
+    said = simulator.as_text(result, width=width).splitlines()
+    marked = [line for line in said if line[:2] in ("A ", "B ", "! ")]
+    assert len(marked) == 3
+    assert all(re.search(r"test_terminal\.py:\d+$", line) for line in marked), marked
+    assert all(len(line) <= width for line in said)

@@ -31,7 +31,7 @@ def comparison_markdown(comparison: Comparison) -> str:
             *(_verdict(each, verdict_said(each, situation)) for situation in situations),
             _verdict(each, shape_said(each.measured)),
             stall_said(each.measured),
-            goodput_said(each.measured),
+            goodput_said(each),
         ]
         for each in ranked
     ]
@@ -75,7 +75,7 @@ def _figures(ranked: Sequence[Compared]) -> str:
     """A row for each figure, a column for each strategy, those that have the same figures together."""
     columns: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for each in ranked:
-        found = tuple((figure.name, figure.value) for figure in figures(each.measured))
+        found = tuple((figure.name, figure.value) for figure in figures(each))
         columns.setdefault(found, []).append(code(each.candidate.title))
     names = list(dict.fromkeys(name for found in columns for name, _ in found))
     rows = [[name, *(dict(found).get(name, "-") for found in columns)] for name in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from simulator.experiment import costs_of
 from simulator.invariants.violation import NAMES, meaning_of
 from simulator.reports.comparison.points import stall_and_safety
 from simulator.reports.comparison.wording import (
+    BOUND,
     MOST_NAMED,
     SAID,
     answer,
     figures,
     goodput_said,
+    is_bound,
     job_said,
     more_said,
     notes,
@@ -45,6 +48,7 @@ def comparison_page(comparison: Comparison, command: str = "ckptrace compare") -
         element("header", element("h1", title(request)), element("p", job_said(request))),
         element("p", " ".join(answer(comparison)), class_="answer"),
         _overview(ranked, request.judged_in()),
+        element("p", BOUND[0].upper() + BOUND[1:] + ".", class_="quiet") if any(map(is_bound, ranked)) else None,
         element("h2", "Stall and safety"),
         stall_and_safety(ranked, len(request.situations) + 1),
         element("h2", "Each strategy"),
@@ -87,7 +91,7 @@ def _row(each: Compared, situations: Sequence[Situation]) -> Markup:
         cells,
         element("td", shape, data_label="Real shape", class_="verdicts"),
         element("td", stall_said(measured), data_label="Stall", class_="number"),
-        element("td", goodput_said(measured), data_label="Goodput", class_="number"),
+        element("td", goodput_said(each), data_label="Goodput", class_="number"),
     )
 
 
@@ -122,7 +126,7 @@ def _strategy(each: Compared, comparison: Comparison) -> Markup:
         element("p", element("span", id=_anchor(each)), _shape_sentence(measured)),
         [element("p", warning + ".", class_="message") for warning in measured.run.warnings],
         _matrix(each, situations),
-        _figures(measured),
+        _figures(each),
         node_writes(measured.run, math.inf if model is None else model.write_cap),
         [_finding(each, number, finding) for number, finding in enumerate(each.findings)],
         class_="finding strategy",
@@ -184,7 +188,7 @@ def _covered(each: Compared, situation: Situation) -> str:
     return f"{found}. For the others: {others[0]}" if others else found
 
 
-def _figures(measured: Measured) -> Markup:
+def _figures(each: Compared) -> Markup:
     return element(
         "dl",
         [
@@ -192,7 +196,7 @@ def _figures(measured: Measured) -> Markup:
                 element("dt", figure.name),
                 element("dd", figure.value, [" ", element("small", figure.note)] if figure.note else None),
             ]
-            for figure in figures(measured)
+            for figure in figures(each)
         ],
         class_="figures",
     )
@@ -200,7 +204,11 @@ def _figures(measured: Measured) -> Markup:
 
 def _finding(each: Compared, number: int, finding: Finding) -> Markup:
     failure = finding.failure
-    where = [element("code", f"ckptrace replay {finding.path}")] if finding.path is not None else None
+    where = (
+        [element("code", f"ckptrace replay {shlex.quote(str(finding.path))}", class_="command")]
+        if finding.path is not None
+        else None
+    )
     confirmed = finding.confirmation.text + ". " if finding.confirmation is not None else ""
     return element(
         "details",
@@ -244,5 +252,5 @@ def _anchor(each: Compared, finding: int | None = None) -> str:
 
 def _footer(command: str) -> Markup:
     versions = ", ".join(f"{name} {version}" for name, version in software_versions().items())
-    rows: list[tuple[str, Content]] = [("made by", element("code", command)), ("with", versions)]
+    rows: list[tuple[str, Content]] = [("made by", element("code", command, class_="command")), ("with", versions)]
     return element("footer", element("dl", [[element("dt", key), element("dd", value)] for key, value in rows]))

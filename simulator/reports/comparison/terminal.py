@@ -12,11 +12,13 @@ from rich.text import Text
 from simulator.campaigns.comparison.outcome import Compared, Comparison
 from simulator.campaigns.comparison.situations import Situation
 from simulator.reports.comparison.wording import (
+    BOUND,
     SHAPE,
     answer,
     errors_said,
     goodput_said,
     headings_said,
+    is_bound,
     job_said,
     shape_verdict,
     stall_said,
@@ -43,6 +45,8 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     console.print(_table(ranked, request.judged_in()))
     console.print()
     console.print(Text(_LEGEND, style="bright_black"))
+    if any(map(is_bound, ranked)):
+        _print_paragraph(console, BOUND.replace("at most:", "<= at most:"), "", 3)
     for line in _filled(headings_said(request.judged_in()), console.width):
         console.print(Text(line, style="bright_black"))
     for each in ranked:
@@ -83,6 +87,6 @@ def _table(ranked: list[Compared], situations: list[Situation]) -> Table:
             each.candidate.title,
             *(Text(_SIGNS[verdict], style=_STYLES[verdict]) for verdict in verdicts),
             "none" if each.measured.economy is None else stall_said(each.measured),
-            goodput_said(each.measured),
+            goodput_said(each, "<="),
         )
     return table

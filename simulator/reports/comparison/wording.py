@@ -110,8 +110,7 @@ def _price(chosen: Sequence[Compared]) -> list[str]:
         sentences = [f"With {best.candidate.title} a save keeps training waiting for {duration(economy.stall)}."]
     if economy.goodput is not None:
         sentences.append(
-            f"With a save every {duration(economy.interval)}, {share(economy.goodput)} of the time is training that "
-            "counts."
+            f"With a save every {duration(economy.interval)}, {goodput_said(best)} of the time is training that counts."
         )
     if spread >= ALIKE:
         sentences.append(f"The others leave up to {share(spread)} less.")
@@ -190,7 +189,9 @@ def shape_said(measured: Measured) -> str:
     """The verdict at the real shape: what was violated, in how many schedules."""
     if not measured.violations:
         return SAID[shape_verdict(measured)]
-    return ", ".join(f"{name} ({count} of {measured.schedules})" for name, count in measured.violations.items())
+    return ", ".join(
+        f"{name} (in {count} of {measured.schedules} schedules)" for name, count in measured.violations.items()
+    )
 
 
 def stall_said(measured: Measured) -> str:
@@ -198,14 +199,30 @@ def stall_said(measured: Measured) -> str:
     return "no save ended" if measured.economy is None else duration(measured.economy.stall)
 
 
-def goodput_said(measured: Measured) -> str:
-    """The goodput, or why there is none."""
-    economy = measured.economy
-    return "none" if economy is None or economy.goodput is None else share(economy.goodput)
+def is_bound(each: Compared) -> bool:
+    """Whether the goodput of a strategy is a bound from above only, as something is violated."""
+    economy = each.measured.economy
+    return bool(each.violated) and economy is not None and economy.goodput is not None
 
 
-def figures(measured: Measured) -> list[Figure]:
+def goodput_said(each: Compared, bound: str = "at most ") -> str:
+    """The goodput, or why there is none; where something is violated, that it is a ``bound`` from above."""
+    economy = each.measured.economy
+    if economy is None or economy.goodput is None:
+        return "none"
+    return (bound if is_bound(each) else "") + share(economy.goodput)
+
+
+BOUND = (
+    "at most: the figure takes it that each restart resumes from the last save, which a strategy that violates "
+    "something does not always; what it loses then is not counted"
+)
+"""What a goodput that is a bound leaves out."""
+
+
+def figures(each: Compared) -> list[Figure]:
     """Everything that was measured at the real shape."""
+    measured = each.measured
     run, economy = measured.run, measured.economy
     saves = len(run.saves)
     found = []
@@ -233,7 +250,7 @@ def figures(measured: Measured) -> list[Figure]:
         found.append(Figure("time to resume", duration(run.resumed.seconds), note))
     if economy is not None:
         found.append(Figure("optimal interval", duration(economy.interval), f"Daly; Young: {duration(economy.young)}"))
-        found.append(Figure("expected goodput", goodput_said(measured), _restart_said(measured)))
+        found.append(Figure("expected goodput", goodput_said(each), _restart_said(each)))
     if run.exposed is not None:
         found.append(_exposed(measured))
     return found
@@ -249,11 +266,11 @@ def _durable(measured: Measured, longest: float) -> Figure:
     )
 
 
-def _restart_said(measured: Measured) -> str:
-    economy = measured.economy
+def _restart_said(each: Compared) -> str:
+    economy = each.measured.economy
     if economy is None or economy.restart is None:
         return "a restart has nothing to resume from"
-    return f"a restart takes {duration(economy.restart)}"
+    return f"a restart takes {duration(economy.restart)}" + (f"; {BOUND}" if is_bound(each) else "")
 
 
 def _exposed(measured: Measured) -> Figure:
@@ -286,6 +303,6 @@ def notes(comparison: Comparison) -> list[tuple[str, str]]:
             "in the order in which operations would end on that cluster.",
         ),
         ("Interval and goodput", f"{YOUNG}. {DALY}. {GOODPUT}. {SYMBOLS}. A restart takes "
-         f"{duration(request.relaunch)} before it looks for a checkpoint."),
+         f"{duration(request.relaunch)} before it looks for a checkpoint. {BOUND.capitalize()}."),
         ("Sources", "; ".join(SOURCES) + "."),
     ]  # fmt: skip

@@ -186,5 +186,5 @@ def _account(one: Account, longest: float) -> Markup:
 
 def _footer(shown: Demonstration) -> Markup:
     versions = ", ".join(f"{name} {version}" for name, version in software_versions().items())
-    rows = [("made by", element("code", f"ckptrace demo --seed {shown.seed}")), ("with", versions)]
+    rows = [("made by", element("code", f"ckptrace demo --seed {shown.seed}", class_="command")), ("with", versions)]
     return element("footer", element("dl", [[element("dt", key), element("dd", value)] for key, value in rows]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from simulator.campaigns.result import Failure, Result
 from simulator.narration import source_line
 from simulator.reports.html.lanes import MOST_ROWS, lanes
 from simulator.reports.html.page import Content, Markup, element, page
@@ -14,8 +15,11 @@ from simulator.reports.setting import setting, subject
 from simulator.trace import Trace
 
 
-def failure_page(trace: Trace, path: Path | None = None) -> str:
-    """A recorded run as a whole document. ``path`` is the trace file, for the command that replays it."""
+def failure_page(trace: Trace, path: Path | None = None, *, most: int | None = MOST_ROWS) -> str:
+    """A recorded run as a whole document. ``path`` is the trace file, for the command that replays it.
+
+    Longer runs than ``most`` rows are folded, unless that is None.
+    """
     reason = reason_of(trace)
     verdict = reason.invariant or "no violation"
     return page(
@@ -29,12 +33,37 @@ def failure_page(trace: Trace, path: Path | None = None) -> str:
             ),
             element("p", f"{subject(trace.scenario)} on {setting(trace.scenario)}"),
         ),
-        failure_section(trace, reason),
+        failure_section(trace, reason, most=most),
         _provenance(trace, path),
     )
 
 
-def failure_section(trace: Trace, reason: Reason | None = None, *, most: int = MOST_ROWS) -> Markup:
+def result_page(result: Result) -> str:
+    """All failures of a search as a whole document, the gravest open."""
+    first, *others = result.failures
+    trace, reason = first.trace, reason_of(first.trace)
+    return page(
+        f"{reason.invariant}: {subject(trace.scenario)}",
+        element(
+            "header",
+            element("h1", element("span", reason.invariant, class_="verdict"), f": {reason.meaning}"),
+            element("p", f"{subject(trace.scenario)} on {setting(trace.scenario)}"),
+        ),
+        failure_section(trace, reason),
+        element("h2", "Also found") if others else None,
+        [_folded(failure) for failure in others],
+        element("p", result.hidden[0].upper() + result.hidden[1:] + ".", class_="quiet") if result.hidden else None,
+        _provenance(trace, None),
+    )
+
+
+def _folded(failure: Failure) -> Markup:
+    reason = reason_of(failure.trace)
+    summary = element("summary", element("span", reason.invariant, class_="verdict"), f": {reason.meaning}")
+    return element("details", summary, failure_section(failure.trace, reason), class_="finding")
+
+
+def failure_section(trace: Trace, reason: Reason | None = None, *, most: int | None = MOST_ROWS) -> Markup:
     """Message, deciding operations, and lanes."""
     reason = reason or reason_of(trace)
     return element(
@@ -77,6 +106,6 @@ def _provenance(trace: Trace, path: Path | None) -> Markup:
     versions = ", ".join(f"{name} {version}" for name, version in trace.versions.items())
     rows: list[tuple[str, Content]] = []
     if path is not None:
-        rows.append(("replay", element("code", f"ckptrace replay {shlex.quote(str(path))}")))
+        rows.append(("replay", element("code", f"ckptrace replay {shlex.quote(str(path))}", class_="command")))
     rows += [("digest", element("code", trace.digest)), ("recorded with", versions)]
     return element("footer", element("dl", [[element("dt", key), element("dd", value)] for key, value in rows]))

@@ -17,11 +17,17 @@ MOST_ROWS = 60
 """How many rows stand open; what is folded opens with a click."""
 
 
-def lanes(trace: Trace, reason: Reason, *, most: int = MOST_ROWS) -> Markup:
-    """The schedule of a trace, with a head that names the lanes and a line on what the signs mean."""
-    rows = folded(joined(rows_of(trace, reason.marks)), most)
+def lanes(trace: Trace, reason: Reason, *, most: int | None = MOST_ROWS) -> Markup:
+    """The schedule of a trace, with a head that names the lanes and a line on what the signs mean.
+
+    Longer ones than ``most`` rows are folded, unless that is None: then every operation has a row of its own.
+    """
+    rows = rows_of(trace, reason.marks)
+    if most is not None:
+        rows = folded(joined(rows), most)
     ranks = shown_ranks(rows, ranks_of(trace))
-    rows = fold_without_lane(rows, ranks)
+    if most is not None:
+        rows = fold_without_lane(rows, ranks)
     columns = {rank: column for column, rank in enumerate(ranks)}
     items = [_item(row, columns) for row in rows]
     hidden = len(ranks_of(trace)) - len(ranks)
@@ -29,7 +35,7 @@ def lanes(trace: Trace, reason: Reason, *, most: int = MOST_ROWS) -> Markup:
         "div",
         _head(trace, columns),
         element("ol", items, class_="schedule"),
-        _legend(rows, hidden),
+        _legend(rows, hidden, folded=most is not None),
         class_="lanes",
         style=f"--lanes: {len(ranks)}",
     )
@@ -56,7 +62,8 @@ def _item(row: Row, columns: dict[int, int]) -> Markup:
         return _fold(row, columns)
     if isinstance(row, Heading):
         return element("li", row.said, class_="heading")
-    return element("li", _cells(row, columns), class_=f"row {_kind(row)}")
+    rank = str(row.rank) if isinstance(row, Operation) else None
+    return element("li", _cells(row, columns), class_=f"row {_kind(row)}", data_rank=rank)
 
 
 def _fold(row: Fold, columns: dict[int, int]) -> Markup:
@@ -168,7 +175,7 @@ def _connect(classes: dict[int, list[str]], columns: dict[int, int], there: int,
             classes[rank] += ["via", *(["first"] if column == low else []), *(["last"] if column == high else [])]
 
 
-def _legend(rows: Sequence[Row], hidden: int) -> Markup | None:
+def _legend(rows: Sequence[Row], hidden: int, *, folded: bool) -> Markup | None:
     notes = []
     switches = sum(1 for row in rows if isinstance(row, Operation) and row.switch == "chosen")
     if switches:
@@ -177,5 +184,5 @@ def _legend(rows: Sequence[Row], hidden: int) -> Markup | None:
     if left_out:
         notes.append(f"{left_out:,} operations are folded.")
     if hidden > 0:
-        notes.append(f"{hidden} ranks have no lane: what they did is folded.")
+        notes.append(f"{hidden} ranks have no lane" + (": what they did is folded." if folded else "."))
     return element("p", " ".join(notes), class_="legend") if notes else None

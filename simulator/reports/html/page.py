@@ -1,10 +1,12 @@
-"""The page around a report: one file, styles inside, and a policy that forbids it to load anything.
+"""The page around a report: one file, styles and script inside, and a policy that forbids it to load anything.
 
 HTML is escaped by construction: what is not ``Markup`` already becomes text.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -48,21 +50,28 @@ def element(name: str, /, *content: Content, **attributes: str | None) -> Markup
 
 
 _STYLES = Path(__file__).with_name("page.css")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_SCRIPT = Path(__file__).with_name("page.js")
 
 
 def page(title: str, *body: Content, styles: str = "") -> str:
-    """A whole HTML document. ``styles`` are those that this kind of page has besides."""
+    """A whole HTML document. ``styles`` are those that this kind of page has besides.
+
+    The only script that runs is the one in it, which its policy names by its hash.
+    """
+    script = _SCRIPT.read_text(encoding="utf-8")
+    known = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{known}'"
     head = element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),
         element("style", Markup(_STYLES.read_text(encoding="utf-8") + styles)),
     )
-    return f"<!doctype html>\n{element('html', head, element('body', element('main', *body)), lang='en')}\n"
+    content = element("body", element("main", *body), element("script", Markup(script)))
+    return f"<!doctype html>\n{element('html', head, content, lang='en')}\n"
 
 
 def write(path: Path, document: str) -> None:
