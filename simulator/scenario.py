@@ -96,10 +96,10 @@ class CommandChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``arm`` says from when on they are held: ``late``, from the first event that is about the directory, or ``start``.
     ``warm``: the ranks are forked from a process that has imported what the program imports. ``silence`` are the
-    seconds after which a rank that makes no call ends a run.
+    seconds of a rank's own time after which it ends a run if it makes no call, ``wall`` those of an attempt.
 
     ``boundary``: system calls could not be held, so it is Python run behind the Python boundary, on a simulated file
-    system; ``arm``, ``warm`` and ``silence`` mean nothing then.
+    system; ``arm``, ``warm``, ``silence`` and ``wall`` mean nothing then.
     """
 
     words: tuple[str, ...]
@@ -108,6 +108,7 @@ class CommandChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arm: str = "late"
     warm: bool = True
     silence: float = 60.0
+    wall: float = 600.0
     boundary: bool = False
 
 

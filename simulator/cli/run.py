@@ -22,6 +22,7 @@ _DEFAULT_SCHEDULES = 20
 _DEFAULT_STEERED = 200
 _NO_LIMIT = 2**62
 _SILENCE = 60.0
+_WALL = 600.0
 _CANNOT_DO = 3
 _JUDGED = ("no-error", "no-hang", "keep", "no-leak")
 
@@ -102,8 +103,16 @@ def run(
     seed: Seed = 0,
     go_on: GoOn = True,
     silence: Annotated[
-        str, typer.Option(metavar="TIME", help="How long a rank may make no call.", rich_help_panel=SEARCH)
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="How long a rank may make no call at all, of the time for which it computes or sleeps.",
+            rich_help_panel=SEARCH,
+        ),
     ] = "60s",
+    wall: Annotated[
+        str, typer.Option(metavar="TIME", help="How long one attempt of the job may take.", rich_help_panel=SEARCH)
+    ] = "10m",
     dry: Annotated[
         bool, typer.Option("--dry", help="Run it once, undisturbed, and say what was held.", rich_help_panel=OUTPUT)
     ] = False,
@@ -149,6 +158,7 @@ def run(
             arm=arm,
             warm=not cold,
             silence=seconds_of(silence, "--silence") or _SILENCE,
+            wall=seconds_of(wall, "--wall") or _WALL,
         ),
         invariants=_judged(invariants),
         faults=Faults(
@@ -184,6 +194,7 @@ def run(
             "--cold": cold,
             "--arm": arm != "late",
             "--silence": seconds_of(silence, "--silence") != _SILENCE,
+            "--wall": seconds_of(wall, "--wall") != _WALL,
             "--stale": stale,
             "--slow-ranks": slow_ranks,
         }

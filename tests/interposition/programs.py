@@ -43,7 +43,7 @@ def program(directory: Path, body: str) -> str:
 
 def experiment(tmp_path: Path, body: str, *, nodes: int = 2, watch: str = "out", **more: Any) -> CommandExperiment:
     """The program, to be run with its output directory watched."""
-    choice = {key: more.pop(key) for key in ("arm", "warm", "silence") if key in more}
+    choice = {key: more.pop(key) for key in ("arm", "warm", "silence", "wall") if key in more}
     output = str(tmp_path / watch)
     words = (sys.executable, program(tmp_path, body), output)
     return CommandExperiment(

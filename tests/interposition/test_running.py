@@ -265,6 +265,49 @@ def test_a_rank_that_goes_on_forever_ends_the_run_and_is_named(tmp_path: Path) -
     assert run.incomplete.startswith(words)
 
 
+@pytest.mark.parametrize(
+    "works",
+    [
+        "while time.process_time() < 0.6: os.path.exists('/nowhere')",
+        "subprocess.run([sys.executable, '-c', 'import time; time.sleep(0.6)'])",
+        "select.select([], [], [], 0.6)",
+    ],
+    ids=["calls about other things", "a child", "waiting"],
+)
+def test_a_rank_that_makes_progress_or_waits_for_its_turn_is_not_silent(tmp_path: Path, works: str) -> None:
+    body = f"""
+    import select, subprocess
+    os.listdir(root)
+    {works}
+    os.mkdir(os.path.join(root, str(rank)))
+    """
+    with experiment(tmp_path, body, silence=0.5) as under_test:
+        run = undisturbed(under_test)
+    assert run.violation is None
+    assert run.incomplete is None
+
+
+def test_what_a_rank_computes_before_its_first_call_is_no_silence(tmp_path: Path) -> None:
+    body = """
+    while time.process_time() < 0.6: pass
+    os.mkdir(os.path.join(root, str(rank)))
+    """
+    with experiment(tmp_path, body, silence=0.1) as under_test:
+        assert undisturbed(under_test).incomplete is None
+
+
+def test_an_attempt_that_takes_too_long_names_the_limit(tmp_path: Path) -> None:
+    body = """
+    os.listdir(root)
+    while True: os.path.exists('/nowhere')
+    """
+    with nobody_left(), experiment(tmp_path, body, wall=0.5) as under_test:
+        run = undisturbed(under_test)
+    assert run.violation is None
+    assert run.incomplete is not None
+    assert run.incomplete.startswith("wall time: 0.5 s passed and the ranks had not ended (--wall waits for longer)")
+
+
 def test_many_ranks_that_did_nothing_are_told_together() -> None:
     assert unfinished_in_words([], {1}, 64) == "63 ranks made no call that was held"
     assert unfinished_in_words([], {0}, 64) == "ranks 1 to 63 made no call that was held"

@@ -102,6 +102,7 @@ class CommandExperiment:
         """One run, on an empty directory; incomplete if it goes on after ``until`` (of ``time.monotonic``)."""
         self._watched.empty()
         scenario, cluster = self.scenario, self.scenario.cluster
+        attempts = scenario.restarts + 1  # The limit of each comes before that of all, and names its option.
         self.engines = []
 
         def engine_of(filesystem: Filesystem, conditions: Conditions) -> Engine:
@@ -113,6 +114,7 @@ class CommandExperiment:
                 ranks_per_node=cluster.ranks_per_node,
                 late=self.choice.arm == "late" and self.command.is_python,
                 seconds=self.choice.silence,
+                wall=self.choice.wall,
                 until=until,
             )
             self.engines.append(engine)
@@ -128,7 +130,10 @@ class CommandExperiment:
             faults=scenario.faults,
             ranks_per_node=cluster.ranks_per_node,
             restarts=scenario.restarts,
-            budgets=scenario.budgets,
+            # An attempt's own limit comes first, and names its option.
+            budgets=msgspec.structs.replace(
+                scenario.budgets, wall_seconds=2 * self.choice.wall * (scenario.restarts + 1)
+            ),
         )
         run.met = frozenset(judge.met)
         for engine in self.engines:

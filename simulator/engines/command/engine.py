@@ -44,6 +44,7 @@ from simulator.operations import Close, Open, Operation, Readdir, paths_of
 from simulator.trace import Meeting
 
 _TICK: Final = 1_000
+_NO_LIMIT: Final = float("inf")
 _UNKNOWN: Final = 1 << 32
 """Greater than the number of any task."""
 
@@ -56,7 +57,8 @@ class CommandEngine:
     """Runs one attempt of a job; implements ``engines.interface.Engine``.
 
     Task r is the main thread of rank r, r + k * world size its k-th other thread or child process that came to a call.
-    After ``until`` (of ``time.monotonic``) the attempt is broken off with Stuck, and ``out_of_time`` says so.
+    After ``wall`` seconds the attempt is broken off with Stuck. So it is after ``until`` (of ``time.monotonic``), and
+    ``out_of_time`` says so.
     ``guesses`` counts how often everybody seemed to wait and then went on by itself: as long as it is 0, waiting meant
     waiting each time.
     """
@@ -72,12 +74,15 @@ class CommandEngine:
         late: bool,
         seconds: float,
         until: float | None = None,
+        wall: float = _NO_LIMIT,
     ) -> None:
         self._starter = starter
         self._watch = watch
         self._ranks_per_node = ranks_per_node
         self._late = late
         self._until = until
+        self._wall = wall
+        self._started = time.monotonic()
         self.out_of_time = False
         self._signatures = signatures()
         self._ranks: list[RankProcess] = []
@@ -249,6 +254,8 @@ class CommandEngine:
 
     def check_time(self) -> None:
         """See ``Supervised.check_time``."""
+        if time.monotonic() > self._started + self._wall:
+            raise Stuck(f"wall time: {self._wall:g} s passed and the ranks had not ended (--wall waits for longer)")
         interruption.look_up()
         if self._until is not None and time.monotonic() > self._until:
             self.out_of_time = True
@@ -332,6 +339,7 @@ class CommandEngine:
         if signature.name in SLEEPS:
             self._settling.sleepers.doze(rank, held, duration_of(held, signature))
             return
+        rank.calls += 1
         if signature.name == "io_uring_setup":
             # No filter sees what a ring does. Libraries that try one, such as libuv, do without.
             rank.listener.refuse(held, errno.ENOSYS)

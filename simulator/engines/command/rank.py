@@ -60,6 +60,8 @@ class RankProcess:
         self.out = out
         self.err = err
         self.ended = False
+        self.calls = 0
+        """How many calls have been heard of, sleeps apart."""
         self.waiting: dict[int, Waiting] = {}
         """By thread."""
         self.dozing: dict[int, Dozing] = {}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from simulator.engines.command.rank import RankProcess
+from simulator.engines.command.silence import Silence
 from simulator.engines.command.sleeping import Sleepers, Turn
 from simulator.engines.command.stillness import Stillness
 from simulator.engines.watchdog import Stuck
@@ -69,7 +70,7 @@ class Settling:
         """
         engine = self._engine
         quiet_at = time.monotonic()
-        deadline = quiet_at + self._seconds
+        silence = Silence(self._seconds)
         pause = _FIRST_LOOK
         stillness = Stillness()
         self.sleepers.step(granted, operation)
@@ -94,11 +95,12 @@ class Settling:
             elif time.monotonic() > quiet_at + _RESTLESS:
                 self._wake_the_overdue(moving, tasks=time.monotonic() > quiet_at + _RESTLESS_FOR_LONG)
             engine.check_time()
-            if time.monotonic() > deadline:
+            silent = silence.over(list(self._running()))
+            if silent:
                 if engine.lost:
                     return  # Who goes on looking for the dead is ended by the launcher.
                 raise Stuck(
-                    f"{self._who_moves()} made no call in the watched directory for {self._seconds:g} s "
+                    f"{ranks_in_words(silent)} made no call in the watched directory for {self._seconds:g} s "
                     "(--silence waits for longer)"
                 )
             engine.hear(pause)
@@ -156,10 +158,6 @@ class Settling:
             for thread, now in rank.moves()[1].items()
             if rank.is_awaited(thread)
         }
-
-    def _who_moves(self) -> str:
-        moving = [rank.number for rank in self._running() if not rank.waiting]
-        return ranks_in_words(moving) if moving else "no rank"
 
 
 def _end(turn: Turn) -> None:
