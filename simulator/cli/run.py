@@ -278,9 +278,10 @@ def _undisturbed(experiment: CommandExperiment, seconds: float | None) -> Run:
 
 def _tell(experiment: CommandExperiment, run: Run) -> int:
     """Say how an undisturbed run ended, where it did not pass; gives the exit code."""
-    from simulator.campaigns.command.search import nothing_held
+    from simulator.campaigns.command.search import check_comes, nothing_held
     from simulator.reports.terminal import console_for
 
+    check_comes(experiment, run)
     console = console_for()
     if run.violation is not None:
         said = f"undisturbed, it violates {run.violation.invariant}: {run.violation.message}"

@@ -92,3 +92,17 @@ def test_a_look_at_what_is_held_says_why_it_is_no_success(tmp_path: Path, capfd:
     said = capfd.readouterr().out
     assert "incomplete: wall time:" in said
     assert "the last call of rank 1 is mkdir 1" in said
+
+
+@holds
+@pytest.mark.parametrize("option", ["--schedules=3", "--dry", "--confirm-races"])
+def test_a_program_that_fails_before_it_comes_to_the_directory_is_no_finding(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], option: str
+) -> None:
+    (tmp_path / "wrong.py").write_text("import os\nvalues = (1,\n", encoding="utf-8")
+    words = ["--", sys.executable, str(tmp_path / "wrong.py")]
+    assert ckptrace(["run", "--watch", str(tmp_path / "out"), option, *words]) == 3
+    said = capfd.readouterr().err
+    refused(said, "the program fails before it comes to")
+    assert "rank 0 failed: SyntaxError: '(' was never closed" in said
+    assert 'wrong.py", line 2' in said

@@ -130,10 +130,7 @@ class CommandExperiment:
             faults=scenario.faults,
             ranks_per_node=cluster.ranks_per_node,
             restarts=scenario.restarts,
-            # An attempt's own limit comes first, and names its option.
-            budgets=msgspec.structs.replace(
-                scenario.budgets, wall_seconds=2 * self.choice.wall * (scenario.restarts + 1)
-            ),
+            budgets=msgspec.structs.replace(scenario.budgets, wall_seconds=2 * self.choice.wall * attempts),
         )
         run.met = frozenset(judge.met)
         for engine in self.engines:

@@ -22,6 +22,8 @@ from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
 
 Progress = Callable[[int, float], None]
+_SAID = 500
+"""Characters of what a program has printed that are shown, the last ones."""
 
 
 def search(
@@ -44,8 +46,8 @@ def search(
     not count.
 
     The first is the undisturbed one. It and the first disturbed one are run twice and compared: where a program does
-    not do the same again, the result warns of it. CannotDo when it never comes to the watched directory. Of runs that
-    leave no choice, none is made twice.
+    not do the same again, the result warns of it. CannotDo when it never comes to the watched directory, or fails
+    before. Of runs that leave no choice, none is made twice.
     """
     started = time.perf_counter()
     until = None if seconds is None else time.monotonic() + seconds
@@ -53,6 +55,7 @@ def search(
     findings = Findings(go_on=go_on, given=experiment.scenario.known, kind_of=by_gravity)
     run = experiment.run(TapeReplay(tape), until=until)
     operations = run.operations
+    check_comes(experiment, run)
     while findings.take(run, 1):
         with experiment.setting_aside(findings.known):
             run = experiment.run(TapeReplay(tape), until=until)
@@ -139,6 +142,19 @@ def _is_stuck(run: Run) -> bool:
 def _recorded(experiment: CommandExperiment, found: Finding) -> Failure:
     with experiment.setting_aside(found.known):
         return failure_of(experiment, found.run, found.schedule)
+
+
+def check_comes(experiment: CommandExperiment, run: Run) -> None:
+    """Raise CannotDo with what the program says where, undisturbed, it fails before its first held call."""
+    violation = run.violation
+    if violation is None or violation.invariant != "no-error" or run.operations:
+        return
+    printed = {rank: text for attempt in run.attempts for rank, text in attempt.output.items()}
+    text = printed.get(-1 if violation.rank is None else violation.rank, "").strip()
+    said = f"; it said: {'... ' * (len(text) > _SAID)}{text[-_SAID:]}" if text else ""
+    raise CannotDo(
+        f"the program fails before it comes to {experiment.choice.watch}, undisturbed: {violation.message}{said}"
+    )
 
 
 def check_held(experiment: CommandExperiment, run: Run) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
 from simulator.campaigns.command.repeating import unlike
-from simulator.campaigns.command.search import check_held
+from simulator.campaigns.command.search import check_comes, check_held
 from simulator.campaigns.replay.racing import Race, races_of
 from simulator.campaigns.result import Result
 from simulator.engines.interface import Step
@@ -70,6 +70,7 @@ def confirm_races(
     started = time.perf_counter()
     until = None if seconds is None else time.monotonic() + seconds
     run = experiment.run(TapeReplay(Tape()), until=until)
+    check_comes(experiment, run)
     recorded = trace_of(experiment, run)
     done, operations = 1, run.operations
     if run.violation is not None or run.incomplete is not None:
