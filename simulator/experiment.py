@@ -28,7 +28,7 @@ from simulator.invariants.learning import Learner
 from simulator.invariants.outages import DiskVerdicts, OutageJudge, Outlook
 from simulator.invariants.plain import FunctionProbe, written
 from simulator.invariants.restart import StrategyProbe
-from simulator.invariants.violation import NAMES
+from simulator.invariants.violation import BUILT_IN, NAMES
 from simulator.job import training_program
 from simulator.portable import portable
 from simulator.run import Run, Scheduler, execute
@@ -233,6 +233,17 @@ class Experiment:
             return True
         wanted = judged is None or not OF_A_RESTART.isdisjoint(judged)
         return self.verdicts is not None and wanted and self.scenario.faults.job_death
+
+    def invariants_judged(self) -> list[str]:
+        """The names of those that can be found violated: without a probe, none that is about a restart."""
+        judged = self.scenario.invariants
+        names = [
+            each.name
+            for each in BUILT_IN
+            if (self.probe is not None or each.restart == "never" or each.name == "no-hang")
+            and (self.bound is not None or each.name != "no-leak")
+        ]
+        return [name for name in [*names, *map(name_of, self.checks)] if judged is None or name in judged]
 
     def faults_in_words(self) -> str:
         """What a verdict must name beside its schedules: job death and the fault budget."""

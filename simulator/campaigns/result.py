@@ -72,6 +72,8 @@ class Result(msgspec.Struct):
     """The figures of an exhaustive search."""
     warnings: list[str] = []
     """What a reader must know who takes the verdict for more than it says."""
+    judged: list[str] = []
+    """The invariants that were judged, by name; empty where the ranks are real processes."""
 
     def __post_init__(self) -> None:
         """A result with one failure has it in both fields."""
@@ -83,7 +85,10 @@ class Result(msgspec.Struct):
 
     def __str__(self) -> str:
         """The verdict, what it covers, and what to do with a failure, in a few lines."""
-        lines = [self._head(), f"{self.coverage} ({self.seconds:.1f} s, seed {self.seed})"]
+        seed = "" if self.classes is not None else f", seed {self.seed}"
+        lines = [self._head(), f"{self.coverage} ({self.seconds:.1f} s{seed})"]
+        if self.judged:
+            lines.append(f"Invariants judged: {', '.join(self.judged)}.{self._unjudged}")
         if self.reason:
             lines.append(self.reason)
         lines += [f"warning: {each}" for each in self.warnings]
@@ -95,6 +100,13 @@ class Result(msgspec.Struct):
                 "print(simulator.as_text(result)) shows the schedule, simulator.replay(result.failure) runs it"
             )
         return "\n".join(lines)
+
+    @property
+    def _unjudged(self) -> str:
+        """What is said where no checkpoint is judged."""
+        if self.scenario.get("invariants") is not None or "complete" in self.judged:
+            return ""
+        return " No checkpoint was: pick=... says which one a restart takes."
 
     def _head(self) -> str:
         return (

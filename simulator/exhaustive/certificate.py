@@ -58,7 +58,9 @@ class Certificate(msgspec.Struct, frozen=True):
         """
         classes = _number(self.classes, "class", "classes")
         classes = f"{classes}: {alone}" if alone else f"{classes} of interleavings"
-        bound = "no bound" if self.preemptions is None else f"bound of {_number(self.preemptions, 'preemption')}"
+        bound = "any number of preemptions"
+        if self.preemptions is not None:
+            bound = f"at most {_number(self.preemptions, 'preemption')} a schedule"
         passes = f" in {self.passes} passes" if self.passes > 1 else ""
         waits = f", ranks that poll wait (none gave up in {ROUNDS:,} rounds)" if self.waits else ""
         if self.on_few_disks:

@@ -55,6 +55,7 @@ class ResultDocument(msgspec.Struct, frozen=True):
     scenario: dict[str, Any]
     certificate: dict[str, Any] | None
     warnings: list[str]
+    judged: list[str]
     invariant: str | None
     failure: FailureDocument | None
     failures: list[FailureDocument]

@@ -196,3 +196,14 @@ def test_what_cannot_be_replayed_is_told_so() -> None:
 
 def test_the_public_names_are_listed() -> None:
     assert {"explore", "certify", "Faults", "__doc__"} <= set(dir(simulator))
+
+
+def test_what_was_judged_is_said_and_what_was_not() -> None:
+    without = str(simulator.explore(racy, schedules=3))
+    assert "Invariants judged: no-error, no-hang. No checkpoint was: pick=... says which one" in without
+    certified = str(simulator.certify("staged-barrier"))
+    assert "Invariants judged: no-error, no-hang, complete, content, progress, keep, agree, no-leak.\n" in certified
+    assert "seed" not in certified, "nothing was drawn"
+    few = str(simulator.certify("staged-barrier", invariants=["complete"], preemptions=1))
+    assert "Invariants judged: complete.\n" in few
+    assert "at most 1 preemption a schedule" in few

@@ -207,5 +207,6 @@ def _result(search: Search, reason: str | None, failure: Failure | None, undistu
         reason=reason if failure is None else unfinished_failure(),
         lengths=rank_lengths(undisturbed, experiment.scenario.cluster.world_size),
         certificate=certificate.table(),
+        judged=experiment.invariants_judged(),
         warnings=certificate.warnings() if verdict == "certified" else [],
     )

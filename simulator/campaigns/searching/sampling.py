@@ -147,6 +147,7 @@ def _sample(
         + f"sampled: {done:,} schedule{'s' if done != 1 else ''}, {scheduler}{experiment.faults_in_words()}",
         reason=incomplete if failure is None else unfinished_failure(),
         lengths=lengths,
+        judged=experiment.invariants_judged(),
     )
 
 
