@@ -153,7 +153,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Raise UsageError, naming the key, where a value makes no sense."""
         _positive("cluster.nodes", self.cluster.nodes)
         _positive("cluster.ranks_per_node", self.cluster.ranks_per_node)
-        _check_room(self.cluster)
+        check_room(self.cluster)
         _positive("workload.steps", self.workload.steps)
         _positive("workload.save_every", self.workload.save_every)
         if self.workload.keep is not None:
@@ -248,14 +248,17 @@ def _positive(key: str, value: float) -> None:
 
 _BYTES_OF_A_RANK = 200_000
 """Its stack, program and descriptors: measured, 1,000 ranks of staged-barrier take 200 MB."""
-_BYTES_OF_A_PAIR = 64
-"""Each step of a rank in a collective names all ranks of the communicator, in 8 bytes each; a save has several."""
+_BYTES_OF_A_PAIR = 8
+"""Each step of a rank in a collective names all ranks of the communicator."""
 
 
-def _check_room(cluster: Cluster) -> None:
-    """Raise UsageError, before anything is allocated, for more ranks than this machine has memory for."""
+def check_room(cluster: Cluster, each: int = _BYTES_OF_A_RANK, pair: int = _BYTES_OF_A_PAIR) -> None:
+    """Raise UsageError, before anything is allocated, for more ranks than this machine has memory for.
+
+    So many bytes are needed at the least for each rank, and for each pair of ranks.
+    """
     count = cluster.world_size
-    needed, available = count * _BYTES_OF_A_RANK + count * count * _BYTES_OF_A_PAIR, available_memory()
+    needed, available = count * each + count * count * pair, available_memory()
     if available is not None and needed > available:
         raise UsageError(
             f"cluster: {count:,} ranks need {needed / 1e9:.3g} GB of memory at the least, {available / 1e9:.3g} GB are "
@@ -278,8 +281,10 @@ def read_table(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not UTF-8 text") from error
     except RecursionError as error:
         raise UsageError(f"{path}: nested too deeply") from error
-    except ValueError as error:  # No TOML, or a number of thousands of digits.
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}") from error
+    except ValueError as error:  # What Python's own limit of digits raises.
+        raise UsageError(f"{path}: a number in it has more digits than any machine word holds") from error
 
 
 def from_table(table: dict[str, Any], origin: str) -> Scenario:

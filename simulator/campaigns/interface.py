@@ -16,7 +16,7 @@ from simulator.errors import UsageError
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.rank import Rank
-from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice
+from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice, check_room
 
 Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]] | StrategyLike | str
 """A function of the rank, one for each rank, or a strategy: a class, an instance, or its name."""
@@ -76,6 +76,7 @@ def experiment_of(
         return Experiment(scenario, strategy=strategy[1], checks=checks)
     if callable(programs):
         cluster = Cluster(2 if nodes is None else nodes, 1 if ranks_per_node is None else ranks_per_node)
+        check_room(cluster)
         each = [programs] * max(0, cluster.world_size)
     else:
         given: Any = programs

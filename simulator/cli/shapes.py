@@ -12,6 +12,9 @@ from simulator.errors import UsageError
 
 DISK = "On a real disk"
 
+_BYTES_OF_FILES = 2_000
+"""What the list of its files takes of a rank, at the least: a few records with their names."""
+
 
 def shapes(
     layout: Annotated[
@@ -57,7 +60,7 @@ def shapes(
     from simulator.layouts.summary import counts, totals
     from simulator.reports.shapes import Shapes, print_saved, print_shapes, shapes_object
     from simulator.reports.terminal import console_for
-    from simulator.scenario import Cluster, StrategyChoice, Workload
+    from simulator.scenario import Cluster, StrategyChoice, Workload, check_room
 
     check_file(json)
     if layout == "list":
@@ -70,6 +73,7 @@ def shapes(
     if (fs == "real") != sparse:
         raise UsageError("--fs real and --sparse belong together: the files of a large model would fill the disk")
     cluster = Cluster(nodes, ranks_per_node)
+    check_room(cluster, each=_BYTES_OF_FILES, pair=0)
     options = layouts.options_from_text(layout, pairs_of(option or [], "--option"))
     known = None if layouts.is_toy(layout) else model
     specs = layouts.layout(layout, known, frozen, options)(cluster.world_size)

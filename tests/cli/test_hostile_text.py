@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import simulator
+from simulator.errors import UsageError
 from tests.cli.commands import Command
 
 RAISES = r"""
@@ -56,7 +58,7 @@ def test_an_error_is_one_line_of_text(ckptrace: Command) -> None:
         ("[cluster]\nnodes = 2\nranks_per_node = 4611686018427387904\n", "ranks need "),
         ("[workload]\nsteps = 10000000\n", "workload.steps: 10,000,000 training steps of 2 ranks"),
         ("restarts = 1000000000\n", "restarts: 1,000,000,000 are more than"),
-        (f"restarts = {'9' * 5000}\n", "4300 digits"),
+        (f"restarts = {'9' * 5000}\n", "more digits than any machine word"),
         (f"restarts = {2**80}\n", "restarts: no number here has more than 64 bits"),
         (f"restarts = {'[' * 5000}{']' * 5000}\n", "nested too deeply"),
     ],
@@ -67,6 +69,15 @@ def test_a_size_that_no_machine_holds_is_refused_at_once(ckptrace: Command, text
     called = ckptrace("explore", file)
     assert (called.code, called.err.count("\n")) == (2, 1)
     assert said in called.err
+    assert time.process_time() - began < 2
+
+
+def test_from_python_and_for_the_shapes_alike(ckptrace: Command) -> None:
+    began = time.process_time()
+    with pytest.raises(UsageError, match="cluster: 1,000,000,000 ranks need "):
+        simulator.explore(lambda rank: None, nodes=10**9)
+    called = ckptrace("shapes", "--model", "qwen2.5-vl-72b", "--nodes", "1000000000")
+    assert (called.code, called.err.count("\n")) == (2, 1)
     assert time.process_time() - began < 2
 
 
