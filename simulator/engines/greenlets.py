@@ -83,26 +83,32 @@ class GreenletExecutor:
         process = task.process
 
         def body(_: Outcome) -> None:
-            CURRENT.caller = process
             try:
-                task.value = function()
-            except KeyboardInterrupt:
-                # Of whoever runs the tool: it ends the whole run, and is nothing that a rank did.
-                raise
-            except BaseException as raised:
-                if isinstance(raised, SystemExit) and raised.code in (None, 0):
-                    task.value = None
-                else:
-                    task.error = raised
-                # Its frames hold files that the code has let go of: they close now, in this rank's name.
-                if type(raised) is RankKilled and process.dead:
-                    cut_frames(raised)  # nobody asks where the rank was
-                    return
-                site = without_frames(raised)
-                # What a background task raised, and its waiter after it, comes from where the first of them raised.
-                alike = (each.raised_at for each in self._bodies if each.error is raised and each is not task)
-                task.raised_at = next(alike, site)
-            finally:
+                CURRENT.caller = process
+                try:
+                    task.value = function()
+                except KeyboardInterrupt:
+                    # Of whoever runs the tool: it ends the whole run, and is nothing that a rank did.
+                    raise
+                except BaseException as raised:
+                    if isinstance(raised, SystemExit) and raised.code in (None, 0):
+                        task.value = None
+                    else:
+                        task.error = raised
+                    # Its frames hold files that the code has let go of: they close now, in this rank's name.
+                    if type(raised) is RankKilled and process.dead:
+                        cut_frames(raised)  # nobody asks where the rank was
+                        return
+                    site = without_frames(raised)
+                    # What a background task raised, and its waiter after it, comes from where the first of them raised.
+                    alike = (each.raised_at for each in self._bodies if each.error is raised and each is not task)
+                    task.raised_at = next(alike, site)
+                finally:
+                    task.finished = True
+                    CURRENT.caller = None
+                    set_aside()
+            except RankKilled:
+                # The watchdog struck when the code had ended and was being put away.
                 task.finished = True
                 CURRENT.caller = None
                 set_aside()
@@ -118,10 +124,14 @@ class GreenletExecutor:
         try:
             for task in tasks:
                 body = self._bodies[task]
-                if body:
+                if not body:
+                    continue
+                # It waits in ``hand_over``, which raises what it is given. To throw an exception into a greenlet
+                # takes exceptions of C++ on the way.
+                try:
                     CURRENT.caller = process
-                    # It waits in ``hand_over``, which raises what it is given. To throw an exception into a greenlet
-                    # takes exceptions of C++ on the way.
+                    body.switch((None, RankKilled()))
+                except RankKilled:  # The watchdog struck on the way there, as it does once a second.
                     body.switch((None, RankKilled()))
         finally:
             sys.unraisablehook = hook

@@ -32,8 +32,10 @@ def failure_of(experiment: Experiment, failing: Run, schedule: int, *, budget: i
     explanation: Explanation | None = None
     with leaving():
         detailed = experiment.run(TapeReplay(smallest.tape), smallest.tape, detail=True)
+        if detailed.violation is None and detailed.incomplete is not None:
+            detailed = smallest  # This time a budget ended it first, of wall time say: it is recorded as it was found.
         assert detailed.violation is not None, "a recorded failure did not repeat on its own tape"
-        if asked() is None:
+        if asked() is None and detailed is not smallest:
             explanation = explain(experiment, detailed)
     violation = detailed.violation
     assert violation is not None, "a failing run has a violation"
