@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from simulator.errors import UsageError
 from simulator.state import Form, Stamp
@@ -179,9 +179,7 @@ class TorchFile:
     """A dict with small tensors, as ``torch.save`` makes it."""
 
     def __init__(self) -> None:
-        import torch
-
-        self._torch = torch
+        self._torch = torch_for("workload.form torch")
 
     def encode(self, stamp: Stamp) -> bytes:
         weight = self._torch.tensor(_values(stamp), dtype=self._torch.float32)
@@ -199,11 +197,10 @@ class SafetensorsFile:
     """A few small tensors, as ``safetensors.torch.save`` makes it; the shard's name is in the metadata."""
 
     def __init__(self) -> None:
+        self._torch = torch_for("workload.form safetensors")
         import safetensors
         import safetensors.torch
-        import torch
 
-        self._torch = torch
         self._safetensors = safetensors
 
     def encode(self, stamp: Stamp) -> bytes:
@@ -218,6 +215,20 @@ class SafetensorsFile:
         header_length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + header_length])["__metadata__"]
         return Stamp(metadata["name"], int(version.item()))
+
+
+def torch_for(what: str) -> Any:
+    """The module torch, for what cannot do without. Raises UsageError, saying how to get it, where it is absent."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UsageError(
+            f"{what}: needs torch, which is not installed; without CUDA it is pip install torch "
+            "--index-url https://download.pytorch.org/whl/cpu"
+        ) from error
+    return torch
 
 
 def form_for(name: str, role: str, write_extent: WriteExtent | None = None, begins: bytes = b"") -> Form:

@@ -16,6 +16,7 @@ from simulator.campaigns.accelerator.saving import SavedShard, save_with_strateg
 from simulator.campaigns.accelerator.shard import DeviceShard, ShardShape, Snapshot, check_room, shard_shape
 from simulator.campaigns.replay.disk import filesystem_type
 from simulator.errors import CannotDo, UsageError
+from simulator.forms import torch_for
 from simulator.layouts import shape_of
 from simulator.scenario import Cluster, StrategyChoice, Workload
 
@@ -110,8 +111,7 @@ def run_on_device(
 
 def device_said(device: str) -> str:
     """The device in words. Raises CannotDo where it is not there, UsageError for one of another kind."""
-    import torch
-
+    torch = torch_for("ckptrace gpu")
     if device == "cpu":
         return "the processor (no accelerator)"
     if device.partition(":")[0] != "cuda":
