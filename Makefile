@@ -73,7 +73,7 @@ test-torch: ## what depends on torch, with each of TORCHES, in environments of t
 		"$(PYTHON)" -m venv --clear "$(VENV)-torch-$$version"; \
 		wanted="torch$${version:+==}$$version"; if [ "$$version" = newest ]; then wanted=torch; fi; \
 		"$(VENV)-torch-$$version/bin/python" -m pip install --quiet --index-url $(TORCH_CPU_INDEX) "$$wanted"; \
-		"$(VENV)-torch-$$version/bin/python" -m pip install --quiet --editable . pytest-xdist; \
+		"$(VENV)-torch-$$version/bin/python" -m pip install --quiet --editable ".[dev]"; \
 		"$(VENV)-torch-$$version/bin/python" -m pytest tests/boundary tests/engines tests/conformance; \
 	done
 
