@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Packages from elsewhere must not stand in for those of this checkout.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup lint format test test-slow test-real test-torch test-mutants determinism bench demo docs clean
+.PHONY: help setup lint format test test-slow test-real test-torch test-mutants test-kills determinism bench demo docs clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -79,6 +79,11 @@ test-torch: ## what depends on torch, with each of TORCHES, in environments of t
 
 test-mutants: setup ## MUTANTS=100000 mutated traces and scenarios: no internal error, no hang, no code run
 	nice -n 10 $(BIN)/python -m tests.mutants --number $(MUTANTS) --seed $(SEED)
+
+KILLS ?= 1000
+
+test-kills: setup ## commands killed at random instants, KILLS=1000 of them: whole files, no process left, the next works
+	$(BIN)/python -m tests.ending.kills $(KILLS)
 
 determinism: setup ## the same scenario and seed, a thousand times over
 	$(PATIENT_PYTEST) -n $(JOBS) --dist worksteal -m slow -k determinism

@@ -88,7 +88,7 @@ def process_engine(
             executor.workers[process.rank] = template.fork(process.rank, setting)
             engine.add(executor.remote(Task(process.rank, process)))
     except BaseException:
-        engine.close()
+        executor.close()
         raise
     return engine
 
