@@ -26,7 +26,7 @@ from simulator.cli.shapes import shapes
 from simulator.cli.show import show
 from simulator.cli.standard_output import prepare, refusal
 from simulator.cli.strategies import strategies
-from simulator.errors import CkptraceError
+from simulator.errors import CkptraceError, limit_reached
 from simulator.interruption import asked, interruptible
 from simulator.writing import visible
 
@@ -104,7 +104,8 @@ def _run(command: Any, given: list[str]) -> int:
         message = getattr(error, "format_message", None)
         if message is not None:
             return _said(message(), USAGE)
-        return _internal(error)
+        limit = limit_reached(error)
+        return _internal(error) if limit is None else _said(limit, CANNOT_DO)
     return code if isinstance(code, int) else 0
 
 

@@ -92,6 +92,9 @@ class Template:
             self._channel.send(("fork", arguments))
             self._channel.send_end(theirs)
         number = self._answer()
+        if isinstance(number, OSError):
+            ours.close()
+            raise number
         with suppress(OSError):  # Where a sandbox forbids it, only the closing of the channel tells of a death.
             ours.watch(os.pidfd_open(number))
         return Worker(self, number, ours)
@@ -166,7 +169,12 @@ def _answer_requests(channel: Channel, end: socket.socket, body: Body, children:
         if request == "fork":
             theirs = channel.receive_end()
             child = _FORK.Process(target=_begin, args=(end, theirs, body, argument, os.getpid()))
-            _start(child)
+            try:
+                _start(child)
+            except OSError as error:  # Such as a limit of processes, which whoever asks says in words.
+                channel.send(OSError(error.errno, error.strerror))
+                theirs.close()
+                continue
             theirs.close()
             children[child.pid] = child
             channel.send(child.pid)

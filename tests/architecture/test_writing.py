@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator.errors import UsageError
-from simulator.writing import write_whole
+from simulator.writing import write_new, write_whole
 
 
 def test_a_file_is_replaced_whole_with_the_mode_that_open_gives(tmp_path: Path) -> None:
@@ -50,3 +50,25 @@ def test_what_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path) -> 
     with pytest.raises(UsageError, match=r"file/below: (File exists|Not a directory)"):
         write_whole(tmp_path / "file" / "below", b"")
     assert sorted(os.listdir(tmp_path)) == ["file", "taken"]
+
+
+@pytest.mark.parametrize("unnamed", [True, False])
+def test_a_new_file_has_its_name_when_it_is_whole_and_takes_no_other_ones(
+    tmp_path: Path, unnamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not unnamed:  # As on file systems that have no files without a name.
+        monkeypatch.setattr("simulator.writing._linked", lambda path, data, new=False: False)
+    file = tmp_path / "deep" / "file"
+    assert write_new(file, b"first")
+    assert not write_new(file, b"second")
+    assert file.read_bytes() == b"first"
+    write_whole(file, b"third")
+    assert file.read_bytes() == b"third"
+    assert file.stat().st_mode & 0o777 == 0o666 & ~current_umask()
+    assert os.listdir(file.parent) == ["file"]
+
+
+def current_umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from simulator.engines.command import guardian
 from simulator.engines.command.program import TARGET, Command, base_environment, launched
-from simulator.errors import CannotDo
+from simulator.errors import CannotDo, limit_reached
 
 _LONGEST = 1 << 16
 
@@ -119,9 +119,8 @@ def ask(channel: socket.socket, request: dict[str, Any], descriptors: Sequence[i
 
 def refused(call: str, number: int) -> str:
     """Why a process could not be started, in words."""
-    if call == "fork" and number == errno.EAGAIN:
-        return f"{os.strerror(number)} (no more processes may be started: ulimit -u, or the pids limit of a container)"
-    return os.strerror(number)
+    limit = limit_reached(OSError(number, "")) if call == "fork" or number != errno.EAGAIN else None
+    return limit or os.strerror(number)
 
 
 class Cold:
