@@ -25,6 +25,11 @@ def is_under_test(file: str) -> bool:
     return not file.startswith(SIMULATOR) and not file.startswith(_STANDARD) and _PACKAGES not in file
 
 
+def is_standard(file: str) -> bool:
+    """Whether a source file is one of Python's own: what a call in it says is said by the line that called it."""
+    return file.startswith(_STANDARD) and _PACKAGES not in file
+
+
 def without_frames(error: BaseException) -> str | None:
     """Cut the tracebacks off an exception and all that it came from; a note says where it was raised.
 
@@ -60,9 +65,13 @@ def cut_frames(error: BaseException) -> None:
 
 
 def _seen(traceback: TracebackType | None) -> tuple[str | None, list[str]]:
-    """The line that an exception came from, and every line outside the simulator that it came through."""
+    """The line that an exception came from, and the lines that it came through.
+
+    Not those of the simulator, nor of Python's own library where there are others: a failing rmtree has ten.
+    """
     inner, outside = None, None
-    lines = []
+    lines: list[str] = []
+    standard: list[str] = []
     while traceback is not None:
         code, line = traceback.tb_frame.f_code, traceback.tb_lineno
         file = code.co_filename
@@ -73,7 +82,7 @@ def _seen(traceback: TracebackType | None) -> tuple[str | None, list[str]]:
         else:
             traceback = traceback.tb_next
             continue
-        lines.append(f'  File "{file}", line {line}, in {code.co_name}')
+        (standard if is_standard(file) else lines).append(f'  File "{file}", line {line}, in {code.co_name}')
         traceback = traceback.tb_next
     site = inner or outside
-    return None if site is None else f"{site[0]}:{site[1]}", lines
+    return None if site is None else f"{site[0]}:{site[1]}", lines or standard

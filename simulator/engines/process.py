@@ -214,7 +214,7 @@ class SimulatedProcess:
 
     def escaped(self, call: str) -> None:
         """Report an escape, where it was tried and what to do instead, and do not let the call happen."""
-        site, remedy = source_site(), remedy_for(call)
+        site, remedy = source_site(), remedy_for(call, calling_library())
         text = f"rank {self.rank} reached past the simulation: {call}"
         error = Escape(text + (f", at {site}" if site else "") + (f"; {remedy}" if remedy else ""))
         self._host.journal.abort(error)
@@ -238,6 +238,20 @@ def torchrun_environment(rank: int, world_size: int, ranks_per_node: int, attemp
         "TORCHELASTIC_MAX_RESTARTS": "3",
         "TORCHELASTIC_RUN_ID": "ckptrace",
     }
+
+
+def calling_library() -> str | None:
+    """The installed module, not of Python or the simulator, that calls this; None where code under test does."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if is_under_test(name):
+            return None
+        module = str(frame.f_globals.get("__name__", ""))
+        if not name.startswith((SIMULATOR, "<")) and module.partition(".")[0] not in sys.stdlib_module_names:
+            return module
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def source_site() -> str | None:

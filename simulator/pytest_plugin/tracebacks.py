@@ -6,7 +6,7 @@ from types import TracebackType
 
 import msgspec
 
-from simulator.engines.frames import SIMULATOR
+from simulator.engines.frames import SIMULATOR, is_standard
 
 
 class Raised(msgspec.Struct, frozen=True):
@@ -47,12 +47,14 @@ class Raised(msgspec.Struct, frozen=True):
 def without_simulator(traceback: TracebackType | None) -> TracebackType | None:
     """The traceback without the frames of this package: an ``os.rename`` that failed is its last line, as it would be.
 
-    As it is where nothing else is in it.
+    Nor are those of Python's own library in it, of which a failing ``shutil.rmtree`` has pages. As it is where nothing
+    else is in it.
     """
     frames = []
     each = traceback
     while each is not None:
-        if not each.tb_frame.f_code.co_filename.startswith(SIMULATOR):
+        file = each.tb_frame.f_code.co_filename
+        if not file.startswith(SIMULATOR) and not is_standard(file):
             frames.append(each)
         each = each.tb_next
     if not frames:

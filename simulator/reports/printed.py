@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
+
 from simulator.trace import Trace
 
 _MOST_RANKS = 3
@@ -30,7 +33,24 @@ def output_of(trace: Trace) -> dict[str, str]:
 def _lines(text: str) -> list[str]:
     """The lines that a terminal would show in the end: a progress bar's carriage returns leave the last state."""
     shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
-    return [_plain(line) for line in shown if line]
+    return [_plain(line) for line in _folded(shown) if line]
+
+
+_FRAME = re.compile(r'(?P<indent>\s*)File "(?P<file>[^"]+)", line \d+, in ')
+_STANDARD = re.compile(r"<frozen |.*/lib(?:64)?/python3[^/]*/(?!.*(?:site|dist)-packages/)")
+
+
+def _folded(lines: Iterable[str]) -> Iterator[str]:
+    """The lines without the frames of Python's own library: a failing rmtree has ten, and says all in the caller's."""
+    left_out: str | None = None
+    for line in lines:
+        frame = _FRAME.match(line)
+        if frame is not None:
+            left_out = frame["indent"] if _STANDARD.match(frame["file"]) else None
+        elif left_out is not None and not line.startswith(left_out + "  "):
+            left_out = None
+        if left_out is None:
+            yield line
 
 
 def _plain(line: str) -> str:

@@ -180,6 +180,18 @@ def test_a_refusal_says_where_it_was_and_what_to_do(call: Callable[[], Any], sai
     assert f", at {__file__}:" in text
 
 
+def test_a_thread_that_a_library_starts_is_not_told_to_be_another_one(tmp_path: Path) -> None:
+    saving = pytest.importorskip("torch.distributed.checkpoint")
+
+    def program(rank: Any) -> None:
+        saving.async_save({"step": 1}, checkpoint_id=str(rank.root / "step"))
+
+    with pytest.raises(Escape) as refused:
+        simulator.run_as_rank(program)
+    assert "a thread or process that torch starts itself" in str(refused.value)
+    assert "instead of a thread" not in str(refused.value)
+
+
 EARLY = ctypes.CDLL(None, use_errno=True)
 EARLY.rmdir.argtypes = [ctypes.c_char_p]
 

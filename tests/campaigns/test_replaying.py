@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,7 +21,7 @@ from simulator.boundary import installed
 from simulator.campaigns.explanation.failure import trace_of
 from simulator.campaigns.interface import experiment_of
 from simulator.campaigns.searching.portfolio import sampled_faults
-from simulator.errors import Divergence, UsageError
+from simulator.errors import CannotDo, Divergence, UsageError
 from simulator.rank import Rank
 from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload
 from simulator.schedulers.random_walk import RandomWalk
@@ -47,6 +48,35 @@ def closure() -> Any:
             os.rename(staging, rank.root / "final-1")
 
     return saver
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system on which there is room for some directories, and for no file."""
+    place = tmp_path / "full"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here: that takes root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_no_difference(full_disk: Path) -> None:
+    def saver(rank: Rank) -> None:
+        staging = rank.root / "tmp-1"
+        os.makedirs(staging, exist_ok=True)
+        (staging / f"shard{rank.index}").write_bytes(b"x" * 9000)
+        rank.barrier()
+        if staging.exists():
+            os.rename(staging, rank.root / "final-1")
+
+    failure = simulator.explore(saver, schedules=200).failure
+    assert failure is not None
+    with pytest.raises(CannotDo, match=f"^{re.escape(str(full_disk))}: No space left on device .*--dir"):
+        simulator.replay(failure.trace, on="real", directory=full_disk)
+    with pytest.raises(CannotDo, match="No space left"):
+        simulator.confirm(failure.trace, directory=full_disk)
 
 
 @pytest.mark.parametrize("on", ["model", "real"])

@@ -44,7 +44,6 @@ def test_so_does_what_it_came_from(sessions: Sessions) -> None:
     result.stdout.fnmatch_lines(
         [
             "test_it.py:5: in claim",
-            "*/pathlib*: in mkdir",
             "E   FileExistsError: *",
             "The above exception was the direct cause of the following exception:",
             "test_it.py:11: in test_claim",
@@ -52,6 +51,24 @@ def test_so_does_what_it_came_from(sessions: Sessions) -> None:
             "E   RuntimeError: already claimed",
         ]
     )
+
+
+def test_a_failing_rmtree_is_told_by_the_line_that_called_it(sessions: Sessions) -> None:
+    source = """
+        import os
+        import shutil
+        import pytest
+
+        @pytest.mark.checkpoint_race(schedules=200, seed=1)
+        def test_rotate(rank):
+            (rank.root / "old" / "deep").mkdir(parents=True, exist_ok=True)
+            rank.barrier()
+            shutil.rmtree(rank.root / "old")
+    """
+    result = sessions.run(source=source)
+    result.stdout.fnmatch_lines(['>       shutil.rmtree(rank.root / "old")', "test_it.py:*: FileNotFoundError"])
+    result.stdout.no_fnmatch_line("*shutil.py*")
+    result.stdout.no_fnmatch_line("*_rmtree_safe*")
 
 
 def test_notes_of_the_code_under_test_stay(sessions: Sessions) -> None:

@@ -15,6 +15,7 @@ import simulator
 from simulator.campaigns.result import Failure, Result
 from simulator.rank import Rank
 from simulator.reports.lanes import ASCII, UNICODE, Lanes, ranks_said
+from simulator.reports.printed import printed_by
 from simulator.reports.terminal import console_for, print_replay, print_result, print_trace
 from simulator.reports.timeline import rows_of
 from simulator.trace import Trace
@@ -188,3 +189,24 @@ def test_of_what_matters_the_line_stays_however_long_the_paths(width: int) -> No
     assert len(marked) == 3
     assert all(re.search(r"test_terminal\.py:\d+$", line) for line in marked), marked
     assert all(len(line) <= width for line in said)
+
+
+def test_of_a_printed_traceback_the_lines_of_pythons_library_are_left_out() -> None:
+    printed = (
+        "Traceback (most recent call last):\n"
+        '  File "train.py", line 8, in <module>\n'
+        "    rotate()\n"
+        '  File "/usr/lib/python3.12/shutil.py", line 732, in rmtree\n'
+        "    _rmtree_safe_fd(fd, path, onerror)\n"
+        "    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^\n"
+        '  File "/usr/lib/python3.12/site-packages/job/save.py", line 3, in save\n'
+        "    os.rmdir(entry.name)\n"
+        "FileNotFoundError: [Errno 2] No such file or directory: 'deep'\n"
+    )
+    trace = second_rename_fails()
+    attempt = msgspec.structs.replace(trace.attempts[-1], output={1: printed})
+    said = printed_by(msgspec.structs.replace(trace, attempts=[attempt]))
+    [lines] = said.values()
+    assert not any("shutil" in line or "_rmtree" in line or "^^^" in line for line in lines)
+    assert lines[-3:] == [*printed.splitlines()[-3:]]
+    assert lines[:3] == [*printed.splitlines()[:3]]

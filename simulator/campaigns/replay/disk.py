@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,13 +14,14 @@ from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine
 from simulator.engines.processes import OnDisk, process_engine, template_for
 from simulator.engines.template import Template
-from simulator.errors import Divergence, UsageError
+from simulator.errors import CannotDo, Divergence, UsageError
 from simulator.experiment import Experiment
 from simulator.filesystems import Filesystem
 from simulator.filesystems.real import scratch_beside
 from simulator.filesystems.snapshots import Snapshots, remove_tree
 from simulator.invariants.judge import Verdicts
 from simulator.invariants.restart import Probe, Seen
+from simulator.operations import Write
 from simulator.run import Judge, Run, Scheduler, execute
 from simulator.tape import Tape
 
@@ -27,6 +29,7 @@ MODULES = {"torch": ("torch",), "safetensors": ("torch", "safetensors.torch")}
 """What the template imports beforehand, by the form of the workload."""
 
 _TIMES = frozenset({"mtime", "ctime"})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
@@ -34,13 +37,16 @@ _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 def disk_runs(experiment: Experiment, directory: Path | None = None) -> Iterator[DiskRuns]:
     """Make ready to run an experiment below ``directory`` (None: a temporary one, on a disk if possible).
 
-    The boundary must be installed. Raises UsageError when the directory is not writable. Everything below is removed
-    in the end.
+    The boundary must be installed. Raises UsageError when the directory is not writable, and CannotDo, then or in a
+    run, when the disk is full: what a run meets there is no part of the scenario. Everything below is removed in the
+    end.
     """
     where = directory if directory is not None else _default_directory()
     try:
         base = Path(tempfile.mkdtemp(dir=where, prefix=".ckptrace-"))
     except OSError as error:
+        if error.errno in _FULL:
+            raise _full(where, error) from error
         raise UsageError(f"{where}: {error.strerror}") from error
     try:
         with template_for(experiment.ranks(), MODULES.get(experiment.scenario.workload.form, ())) as template:
@@ -115,6 +121,37 @@ class _Attempt:
         when: Callable[[Engine], bool] | None,
         detail: bool,
     ) -> Run:
+        try:
+            run = self._run(scheduler, plan, judge_by, when, detail)
+        except (Divergence, OSError) as error:
+            self._check_room(plan, error)
+            raise
+        self._check_room(plan)
+        return run
+
+    def _check_room(self, plan: Tape | None, raised: Exception | None = None) -> None:
+        """Raise CannotDo where the disk was full, and no fault of the plan has made it so."""
+        where = self._base.parent
+        if isinstance(raised, OSError) and raised.errno in _FULL:
+            raise _full(where, raised) from raised
+        if plan is not None and any(kind.startswith("error") for _, kind, _, _ in plan.choices):
+            return
+        for engine in self._engines:
+            for step in engine.steps:
+                error = step.error
+                if isinstance(step.operation, Write) and error is None and step.value < len(step.operation.data):
+                    error = OSError(errno.ENOSPC, "")  # The next write would have met it.
+                if error is not None and error.errno in _FULL:
+                    raise _full(where, error, f"rank {step.rank}: {type(step.operation).__name__.lower()}")
+
+    def _run(
+        self,
+        scheduler: Scheduler,
+        plan: Tape | None,
+        judge_by: Callable[[Judge], Judge],
+        when: Callable[[Engine], bool] | None,
+        detail: bool,
+    ) -> Run:
         experiment = self._experiment
         scenario = experiment.scenario
         root = self._base / "root"
@@ -154,6 +191,14 @@ class _Attempt:
             remove_tree(root)
             if scratch_beside(root).exists():
                 remove_tree(scratch_beside(root))
+
+
+def _full(where: Path, error: OSError, what: str = "") -> CannotDo:
+    said = os.strerror(error.errno or errno.ENOSPC)
+    return CannotDo(
+        f"{where}: {said}{f' ({what})' if what else ''}: nothing can be said of the recording there; make room, or "
+        "name another directory with --dir"
+    )
 
 
 class _Watching:
