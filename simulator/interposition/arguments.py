@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from simulator.errors import CannotDo
+from simulator.interposition.memory import Unreadable
 
-_UNREADABLE: Final = (
-    "the memory of a process of the program may not be read, so its calls cannot be told apart: it runs as another "
-    "user than ckptrace, or its file may be executed only"
-)
 _PAGE: Final = 4096
 _PATH_MAX: Final = 4096
 """Bytes of a path, the terminating one included: linux/limits.h."""
@@ -21,6 +17,8 @@ _HERE: Final = -100
 
 def text_at(thread: int, address: int) -> bytes | None:
     """The text that ends with a zero byte at that address of a caller; None where the kernel would say EFAULT.
+
+    Raises Unreadable where this process may not read that of the caller.
 
     Longer than the kernel's limit it is cut, one byte beyond it: the call itself will fail with ENAMETOOLONG.
     """
@@ -40,7 +38,7 @@ def text_at(thread: int, address: int) -> bytes | None:
                 if not part:
                     return None
     except PermissionError as error:
-        raise CannotDo(_UNREADABLE) from error
+        raise Unreadable from error
     except (OSError, OverflowError):
         return None
     return data[: _PATH_MAX + 1]

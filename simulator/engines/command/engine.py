@@ -35,6 +35,7 @@ from simulator.errors import UsageError
 from simulator.interposition.announcements import Announcement, announced
 from simulator.interposition.arguments import descriptor_of
 from simulator.interposition.carrying import Carrier, Outcome
+from simulator.interposition.memory import Unreadable
 from simulator.interposition.naming import Names, undrawn
 from simulator.interposition.system_calls import SIGNALS, SLEEPS, signatures
 from simulator.interposition.threads import process_of
@@ -344,7 +345,12 @@ class CommandEngine:
             # No filter sees what a ring does. Libraries that try one, such as libuv, do without.
             rank.listener.refuse(held, errno.ENOSYS)
             return
-        said = announced(held, signature)
+        try:
+            said = announced(held, signature)
+            watched = None if said is not None else self._watch.recognise(held, signature, rank.number_of)
+        except Unreadable:
+            # It runs as another user, or its file may be executed only.
+            said, watched = None, Unseen("what a process does whose memory may not be read, perhaps", "")
         if said is not None:
             if isinstance(said, Announcement):
                 known = rank.tasks.get(held.thread, 0 if held.thread == rank.process else None)
@@ -354,7 +360,6 @@ class CommandEngine:
                 rank.learn(said, held.thread)
             rank.listener.refuse(held, errno.ENOENT)
             return
-        watched = self._watch.recognise(held, signature, rank.number_of)
         if isinstance(watched, Unseen):
             self.unseen.add(f"{watched.words} to {self._names.canonical(watched.path) or 'the watched directory'}")
             watched = None
