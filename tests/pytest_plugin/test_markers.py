@@ -12,9 +12,9 @@ from tests.pytest_plugin.sessions import REPAIRED, Sessions, marked
 
 
 def test_the_marker_takes_what_explore_and_certify_take() -> None:
-    """All but what a test has no use for: the programs are the test itself, its progress is that of the session."""
+    """All but what a test has no use for: it is the program, the session has the progress, one failure fails it."""
     taken = {name for search in (simulator.explore, simulator.certify) for name in inspect.signature(search).parameters}
-    assert set(Race.__struct_fields__) - {"certify"} == taken - {"programs", "progress", "checkpoint"}
+    assert set(Race.__struct_fields__) - {"certify"} == taken - {"programs", "progress", "checkpoint", "go_on"}
 
 
 @pytest.mark.parametrize(
