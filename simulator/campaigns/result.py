@@ -70,6 +70,8 @@ class Result(msgspec.Struct):
     """Of a real program: what changed its directory without a call that was held, or may have."""
     certificate: dict[str, Any] | None = None
     """The figures of an exhaustive search."""
+    minimising: float = 0.0
+    """Seconds, beside ``seconds``, in which failures were minimised and explained."""
     warnings: list[str] = []
     """What a reader must know who takes the verdict for more than it says."""
     judged: list[str] = []

@@ -45,6 +45,7 @@ class ResultDocument(msgspec.Struct, frozen=True):
     states: int
     operations: int
     seconds: float
+    minimising: float
     seed: int
     digest: str | None
     coverage: str

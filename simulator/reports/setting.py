@@ -48,9 +48,15 @@ def setting(scenario: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def per_second(schedules: int, seconds: float) -> str:
-    """``1,234 schedules/s``."""
-    return f"{counted(round(schedules / seconds), 'schedule')}/s"
+def per_second(count: float, seconds: float, noun: str = "schedule") -> str:
+    """``1,234 schedules/s``, ``0.25 schedules/s``; never 0 for what was done at all."""
+    rate = count / seconds
+    if rate >= 10 or not rate:
+        return f"{counted(round(rate), noun)}/s"
+    plural = counted(2, noun).partition(" ")[2]
+    if f"{rate:.2g}" == "1":
+        return f"1 {noun}/s"
+    return f"{rate:.2g} {plural}/s" if rate >= 0.01 else f"{seconds / count:,.0f} s each"
 
 
 def _workload(scenario: Mapping[str, Any]) -> list[str]:

@@ -164,10 +164,16 @@ def _clean_line(result: Result) -> Text:
 def _spent(result: Result) -> str:
     figures = result.certificate
     if figures is not None:
-        rates = f"{figures['classes_per_second']:,.0f} classes/s, {figures['states_per_second']:,.0f} states/s"
-        return f"{result.seconds:.1f} s, {rates}, digest {figures['digest']}"
+        rates = ", ".join(
+            per_second(figures[f"{noun}s_per_second".replace("sss", "sses")], 1, noun) for noun in ("class", "state")
+        )
+        return f"{result.seconds:.1f} s, {rates}{_minimised(result)}, digest {figures['digest']}"
     rate = f"{per_second(result.schedules, result.seconds)}, " if result.seconds > 0 else ""
-    return f"{result.seconds:.1f} s, {rate}seed {result.seed}"
+    return f"{result.seconds:.1f} s, {rate}seed {result.seed}{_minimised(result)}"
+
+
+def _minimised(result: Result) -> str:
+    return f", then {result.minimising:.1f} s to minimise and explain" if result.minimising >= 0.05 else ""
 
 
 def _violated(reason: Reason) -> Text:

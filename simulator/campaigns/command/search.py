@@ -106,11 +106,13 @@ def search(
     incomplete = run.incomplete if left.by is None else f"{left.by} after {done:,} schedules"
     searched = time.perf_counter() - started
     failures = findings.failures(lambda found: _recorded(experiment, found))
+    minimising = time.perf_counter() - started - searched
     failure = failures[0] if failures else None
     return Result(
         verdict="violated" if failure is not None else "incomplete" if incomplete is not None else "clean",
         schedules=done,
         seconds=searched,
+        minimising=minimising,
         seed=seed,
         scenario=experiment.recorded(),
         unseen=experiment.unseen,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+import msgspec
+
 from simulator.boundary import installed
 from simulator.campaigns.arguments import named_arguments
 from simulator.campaigns.explanation.failure import failure_of, unfinished_failure
@@ -102,7 +104,9 @@ def certify(
             search, reason = _explored(search, workers, stopping, keeper, progress, started - before)
         searched = time.perf_counter() - started + before
         failure = _failure(experiment, search, undisturbed)
-    return _result(search, reason, failure, undisturbed, searched)
+        minimising = time.perf_counter() - started + before - searched if failure is not None else 0.0
+    result = _result(search, reason, failure, undisturbed, searched)
+    return msgspec.structs.replace(result, minimising=minimising)
 
 
 def _check_budget(experiment: Experiment) -> None:

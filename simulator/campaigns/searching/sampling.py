@@ -29,6 +29,8 @@ from simulator.trace import digest_of
 Progress = Callable[[int, float], None]
 """Called now and then with the number of schedules so far and the seconds used."""
 
+_TOLD_EVERY = 0.5
+"""Seconds, where schedules are slow, between two calls of ``progress``."""
 _MOST_UNFINISHED = 10
 """Each of them may have taken all the time that a run is given."""
 
@@ -88,7 +90,7 @@ def _sample(
     operations = undisturbed.operations
     done, drawn, run = 1, 1, undisturbed
     incomplete: str | None = undisturbed.incomplete
-    unfinished, random = 0, Random()
+    unfinished, random, next_told = 0, Random(), started
     with leaving() as left:
         while not findings.must_end and drawn < schedules and undisturbed.incomplete is None:
             if seconds is not None and time.perf_counter() - started > seconds:
@@ -119,14 +121,16 @@ def _sample(
                 incomplete = incomplete or run.incomplete
                 if unfinished == _MOST_UNFINISHED:
                     break
-            if progress is not None and not done & 255:
+            if progress is not None and (not done & 255 or time.perf_counter() > next_told):
                 progress(done, time.perf_counter() - started)
+                next_told = time.perf_counter() + _TOLD_EVERY
     if unfinished > 1:
         incomplete = f"{incomplete} (and {unfinished - 1} more of {done:,} schedules are incomplete)"
     if left.by is not None:
         incomplete = f"{left.by} after {done:,} schedules" + (f"; {incomplete}" if incomplete else "")
     searched = time.perf_counter() - started
     failures = findings.failures(lambda found: failure_of(given.setting_aside(found.known), found.run, found.schedule))
+    minimising = time.perf_counter() - started - searched
     failure = failures[0] if failures else None
     if failure is None:
         incomplete = incomplete or breakdown_of(undisturbed, scenario)
@@ -135,6 +139,7 @@ def _sample(
         verdict=verdict,
         schedules=done,
         seconds=searched,
+        minimising=minimising,
         seed=seed,
         scenario=given.described(),
         states=experiment.verdicts.judged if experiment.verdicts is not None else 0,
