@@ -26,12 +26,11 @@ FAULTS = {
 }
 
 
-CERTIFIED = [
-    (name, faults)
-    for name in PROGRAMS
-    for faults, (budget, restarts) in FAULTS.items()
-    if not (budget.power_losses and restarts) and not (name == "lock" and "kill" in faults)
-]
+LEFT_OUT = {
+    *(("lock", faults) for faults in FAULTS if "kill" in faults),  # Incomplete, see below.
+    ("file per rank", "kill, power loss and restart"),  # More classes than a test has time for: sampled only.
+}
+CERTIFIED = [(name, faults) for name in PROGRAMS for faults in FAULTS if (name, faults) not in LEFT_OUT]
 
 
 def given(faults: str) -> dict[str, Any]:
