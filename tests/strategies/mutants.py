@@ -68,10 +68,9 @@ def normal(file: str) -> str:
 def mutants_of(file: str) -> Iterator[Mutant]:
     """All of a file, in the order of its source."""
     text = normal(file)
-    kinds = (ast.If, ast.Expr, ast.Call)
     seen: Counter[tuple[str, str]] = Counter()
-    for index in [index for index, node in enumerate(ast.walk(ast.parse(text))) if isinstance(node, kinds)]:
-        for way in ("drop", "always", "never"):
+    for index, node in enumerate(ast.walk(ast.parse(text))):
+        for way in _ways(node):
             tree = ast.parse(text)
             changed = _change(tree, index, way)
             if changed is not None:
@@ -81,28 +80,33 @@ def mutants_of(file: str) -> Iterator[Mutant]:
                 yield Mutant(file, function, line, said, lines, seen[function, said], ast.unparse(tree))
 
 
+def _ways(node: ast.AST) -> tuple[str, ...]:
+    """How a node may be changed."""
+    if isinstance(node, ast.If):
+        return "always", "never"
+    is_broadcast = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "broadcast"
+    return ("drop",) if is_broadcast or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)) else ()
+
+
 def _change(tree: ast.Module, index: int, way: str) -> tuple[int, str, tuple[int, ...]] | None:
     """Change the node of that number, which stands in a function: its line, what was done, and the lines about it."""
     node: Any = list(ast.walk(tree))[index]
     line: int = node.lineno
     if _function_at(tree, line) == "":
         return None
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and way == "drop":
+    if isinstance(node, ast.Expr):
         said = f"without {ast.unparse(node)}"
         node.value = ast.Constant(None)
         return line, said, (line,)
-    if isinstance(node, ast.If) and way != "drop":
+    if isinstance(node, ast.If):
         said = f"{way} if {ast.unparse(node.test)}"
         node.test = ast.Constant(way == "always")
         return line, said, (line, node.body[0].lineno, *(each.lineno for each in node.orelse[:1]))
-    is_broadcast = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "broadcast"
-    if is_broadcast and way == "drop":
-        said = f"without {ast.unparse(node.func)}"
-        # Everybody has what it would have sent.
-        arguments = ast.arguments([], [ast.arg("own")], None, [], [], None, [])
-        node.func = ast.Lambda(arguments, ast.Name("own", ast.Load()))
-        return line, said, (line,)
-    return None
+    said = f"without {ast.unparse(node.func)}"
+    # Everybody has what it would have sent.
+    arguments = ast.arguments([], [ast.arg("own")], None, [], [], None, [])
+    node.func = ast.Lambda(arguments, ast.Name("own", ast.Load()))
+    return line, said, (line,)
 
 
 def _function_at(tree: ast.Module, line: int) -> str:

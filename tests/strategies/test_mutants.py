@@ -17,6 +17,7 @@ OTHERS = "for those others that gave no names there is nothing to delete"
 FLAT = "files of the toy layouts lie in no subdirectory"
 INTACT = "a restart takes no checkpoint that is not intact, whether its manifest is there or not"
 BESIDE = "shards that changed lie beside the links, and their directory is synced after the links were made"
+LESS = "less is reused: all of it is written anew"
 LATER = "no invariant counts on it that a rank goes on only when the checkpoint is published: rank 0 publishes it"
 
 SILENT = {
@@ -45,6 +46,9 @@ SILENT = {
     "incremental.py _link: without make_parents(path, top)": FLAT,
     "incremental.py Incremental._write: without sync_parents(linked, directory)": BESIDE,
     "incremental.py Incremental._write: without linked.append(path)": BESIDE,
+    "incremental.py _begin: always if entry['checksum'] not in wanted": LESS,
+    "incremental.py _begin: never if entry['checksum'] not in wanted": "more is told than anybody wants to know",
+    "incremental.py _begin: never if manifests.is_intact(root / newest, manifest)": LESS,
     "incremental.py Incremental.save: without rank.barrier()": LATER,
     "incremental.py Incremental.recover: never if rank.index == 0": TWICE,
     "incremental.py Incremental.recover: without self._rotate(rank.root, checkpoint.name, state)": TWICE,
@@ -80,7 +84,7 @@ def test_every_barrier_broadcast_and_publication_of_a_certified_strategy_has_a_m
     own = list(mutants_of(files_of(strategy)[0]))
     assert len(own) > 8
     assert any("broadcast" in mutant.what for mutant in own)
-    assert len({mutant.source for mutant in own}) == len(own)
+    assert len({mutant.name for mutant in own}) == len(own)
 
 
 def test_a_strategy_without_its_barrier_is_found(tmp_path: Path) -> None:
