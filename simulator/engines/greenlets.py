@@ -146,7 +146,7 @@ class GreenletExecutor:
             raise RankKilled
         kind = type(operation)
         if kind in LOCAL and not (kind is Seek and operation.whence == SEEK_END):  # type: ignore[attr-defined]
-            return self._perform_local(process, operation)
+            return self._undisturbed(process, operation)
         if self._viewer and kind is not Collective and kind is not Join:
             return self._view(process, operation)
         if self._detail:
@@ -191,7 +191,15 @@ class GreenletExecutor:
             return None
         if isinstance(operation, Lock):
             return None
-        return self._perform_local(process, operation)
+        return self._undisturbed(process, operation)
+
+    def _undisturbed(self, process: SimulatedProcess, operation: Operation) -> Any:
+        """Carry an operation out. The watchdog strikes callers only, so that none is left half done."""
+        CURRENT.caller = None
+        try:
+            return self._perform_local(process, operation)
+        finally:
+            CURRENT.caller = process
 
 
 def _unless_killed(hook: Callable[[sys.UnraisableHookArgs], Any], unraisable: sys.UnraisableHookArgs) -> None:

@@ -31,3 +31,13 @@ def test_a_run_whose_time_is_used_up_is_incomplete_wherever_it_is() -> None:
             ends.append(run.incomplete is not None or run.violation is not None)
     assert all(ends)
     assert ends
+
+
+def test_no_operation_of_a_judgement_is_left_half_done() -> None:
+    """A restart is judged with a best step, so that much is looked at; what was looked at is taken back each time."""
+    workload = {"layout": "zero", "steps": 3, "keep": 1, "best": 1}
+    job = {"cluster": {"nodes": 2, "ranks_per_node": 2}, "workload": workload, "strategy": {"name": "staged-barrier"}}
+    for number in range(25):
+        experiment = Experiment(from_table({**job, "budgets": {"wall_seconds": 0.005 + number * 0.0007}}, "the job"))
+        with installed(), suppress(CannotDo):
+            experiment.run(TapeReplay(Tape()))
