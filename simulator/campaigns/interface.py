@@ -18,7 +18,7 @@ from simulator.faults import Faults
 from simulator.rank import Rank
 from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice, check_room
 
-Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]] | StrategyLike | str
+Programs = Callable[[Rank], Any] | Sequence[Callable[[Rank], Any]] | StrategyLike | type[StrategyLike] | str
 """A function of the rank, one for each rank, or a strategy: a class, an instance, or its name."""
 
 

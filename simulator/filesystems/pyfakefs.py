@@ -45,6 +45,7 @@ from simulator.operations import (
     Unlink,
     Utime,
     Write,
+    paths_of,
 )
 
 _ROOT: Final = "/root"
@@ -79,6 +80,9 @@ class PyfakefsFilesystem:
         action = _ACTIONS.get(kind)
         if action is None:
             raise CannotDo(f"pyfakefs cannot do {kind.__name__.lower()}; use the file system profile local")
+        for path in paths_of(operation):
+            if path.startswith("/"):
+                raise CannotDo(f"pyfakefs has no directory for temporary files ({path}); use the profile local")
         try:
             result = action(self, rank, operation)
         except UnsupportedOperation:
@@ -101,6 +105,9 @@ class PyfakefsFilesystem:
         if table is not None:
             for descriptor in set(table.opened.values()):
                 self._os.close(descriptor)
+
+    def lose_scratch(self, node: int) -> None:
+        """See ``Filesystem.lose_scratch``: there is none."""
 
     def digest(self) -> int:
         """128 bits that name the tree; costs as much as its whole content."""

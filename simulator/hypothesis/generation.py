@@ -51,7 +51,7 @@ def faults(max_kills: int = 1) -> st.SearchStrategy[Faults]:
 
 
 def scenarios(
-    strategy: str | StrategyLike | st.SearchStrategy[str] | None = None,
+    strategy: str | StrategyLike | type[StrategyLike] | st.SearchStrategy[str] | None = None,
     *,
     options: dict[str, Any] | None = None,
     program: Callable[[Rank], Any] | str | None = None,

@@ -26,7 +26,8 @@ WITH_FUSE = {"passing_on.py"}
 
 @pytest.fixture(scope="module")
 def project(checkout: Path) -> dict[str, Any]:
-    return tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    table: dict[str, Any] = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    return table
 
 
 def test_every_import_of_the_package_is_a_declared_dependency(sources: list[Path], project: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ RUNS = 500
 ROUNDS = 3
 
 
-def experiment_of(judged: list[str] | None) -> Experiment:
+def experiment_of(judged: tuple[str, ...] | None) -> Experiment:
     """A program with thousands of classes; job death is what makes judging of states dear."""
     return Experiment(
         Scenario(
@@ -64,7 +64,7 @@ def search_seconds(search: Search) -> float:
 @pytest.mark.bench
 def test_a_run_of_the_search_costs_at_most_twice_one_of_the_random_walk() -> None:
     # To judge no-hang means to look what a restart would do at the end of each class.
-    apart, judged = experiment_of(["no-error"]), experiment_of(None)
+    apart, judged = experiment_of(("no-error",)), experiment_of(None)
     with installed():
         for experiment in (apart, judged):
             experiment.rehearse(TapeReplay(Tape()))

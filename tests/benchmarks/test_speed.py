@@ -35,7 +35,7 @@ def directory_in_memory() -> Iterator[Path]:
         shutil.rmtree(path)
 
 
-def schedules_a_second(strategy: str, form: str, judged: list[str] | None) -> tuple[float, float, float]:
+def schedules_a_second(strategy: str, form: str, judged: tuple[str, ...] | None) -> tuple[float, float, float]:
     """(schedules, operations a schedule, microseconds an operation) of exploring for some seconds of CPU time."""
     scenario = Scenario(
         cluster=Cluster(2, 1),
@@ -80,7 +80,7 @@ def real_microseconds_an_operation(repeats: int = 2000) -> float:
 )
 def test_exploration_of_4_36_0_is_fast_enough(form: str, floor: float) -> None:
     real = real_microseconds_an_operation()
-    schedules, operations, cost = schedules_a_second("transformers-4.36.0", form, ["no-hang"])
+    schedules, operations, cost = schedules_a_second("transformers-4.36.0", form, ("no-hang",))
     print(
         f"\ntransformers-4.36.0, 2 ranks, 2 steps, {form}: {schedules:,.0f} schedules/s of {operations:.0f} "
         f"operations, {cost:.1f} µs an operation; the same calls on tmpfs {real:.1f} µs (x {cost / real:.1f})"
@@ -90,7 +90,7 @@ def test_exploration_of_4_36_0_is_fast_enough(form: str, floor: float) -> None:
 
 @pytest.mark.bench
 def test_judging_every_instant_costs_less_than_the_run_itself() -> None:
-    *_, without = schedules_a_second("transformers-4.36.2", "bytes", ["no-error"])  # looks at no restart
+    *_, without = schedules_a_second("transformers-4.36.2", "bytes", ("no-error",))  # looks at no restart
     schedules, operations, judged = schedules_a_second("transformers-4.36.2", "bytes", None)
     print(
         f"\ntransformers-4.36.2, judged at every instant: {schedules:,.0f} schedules/s of {operations:.0f} operations, "

@@ -203,7 +203,7 @@ ACTIONS: Final[dict[str, Action]] = {
     "descriptors": _descriptors,
     "at a directory": _at_directory,
     "copyfile": _copied(shutil.copyfile),
-    "copy2": _copied(shutil.copy2),
+    "copy2": _copied(shutil.copy2),  # type: ignore[arg-type]
     "copytree": _copied_tree,
     "move": lambda root, a, b: str(shutil.move(root / a, root / b)),
     "rmtree": lambda root, a, b: shutil.rmtree(root / a),

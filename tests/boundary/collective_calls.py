@@ -272,7 +272,7 @@ DURING: dict[str, Piece] = {
     "broadcast of a parameter that a gradient needs": _weight,
     "broadcast of a type that gloo does not have": lambda _: dist.broadcast(torch.zeros(2, dtype=torch.int16), 0),
     "no such source": lambda _: dist.broadcast(torch.zeros(1), 7),
-    "no tensor": lambda _: dist.broadcast([1], 0),  # type: ignore[list-item]
+    "no tensor": lambda _: dist.broadcast([1], 0),
     "complex": _complex,
     "empty": _empty,
     "reduce": _reduce,

@@ -144,7 +144,7 @@ def test_the_standard_librarys_own_events_are_no_escapes(caller: DirectCaller) -
 
 def test_a_refused_call_raises_even_if_the_engine_only_notes_it(caller: DirectCaller) -> None:
     noted: list[str] = []
-    caller.escaped = noted.append  # type: ignore[method-assign]
+    caller.escaped = noted.append  # type: ignore[assignment]
     with running(caller), pytest.raises(Escape, match=r"rank 0 .* os\.mkdir\('/opt/ckptrace-escape'\)"):
         os.mkdir(OUTSIDE)
     assert noted == ["os.mkdir('/opt/ckptrace-escape')"]

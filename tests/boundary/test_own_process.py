@@ -172,7 +172,7 @@ def test_values_that_the_engine_makes_at_the_first_use_see_the_real_machine() ->
 
     class Lazy(DirectCaller):
         @property
-        def environ(self) -> dict[str, str]:  # type: ignore[override]
+        def environ(self) -> dict[str, str]:
             return {**os.environ, "RANK": "9"}
 
         @environ.setter

@@ -179,7 +179,7 @@ def test_what_somebody_else_puts_in_place_stays() -> None:
 
     with installed():
         replacement = os.mkdir
-        os.mkdir = own
+        os.mkdir = own  # type: ignore[assignment]
     assert os.mkdir is own
     os.mkdir = replacement
     with installed():

@@ -28,7 +28,7 @@ LOOKS: dict[str, tuple[Callable[[os.stat_result], Any], set[str]]] = {
     "links": (lambda found: found.st_nlink, {"links"}),
     "links by number": (lambda found: found[3], {"links"}),
     "as a tuple": (tuple, {"links", "mtime", "ctime", "value"}),
-    "equality": (lambda found: found == 1, {"links", "mtime", "ctime", "value"}),
+    "equality": (lambda found: found == 1, {"links", "mtime", "ctime", "value"}),  # type: ignore[comparison-overlap]
     "text": (repr, {"links", "mtime", "ctime", "value"}),
     "a part": (lambda found: found[:3], set()),
     "times together": (lambda found: found[7:], {"mtime", "ctime", "value"}),

@@ -217,7 +217,7 @@ def test_the_groups_of_this_process_are_left_alone() -> None:
 def backward(rank: Rank) -> None:
     weight = torch.ones(1, requires_grad=True)
     weight.register_hook(lambda gradient: dist.all_reduce(gradient))
-    (weight * 2).backward()  # type: ignore[no-untyped-call]
+    (weight * 2).backward()
 
 
 @pytest.mark.parametrize(

@@ -68,13 +68,13 @@ class OneRankMakesTheDirectory(EveryRankMakesTheDirectory):
         rank.barrier()
 
 
-def scenario_of(name: str, *judged: str, steps: int = 2, nodes: int = 2, **options: bool | str) -> Scenario:
+def scenario_of(name: str, *judged: str, steps: int = 2, nodes: int = 2, **options: Any) -> Scenario:
     """Two nodes of one rank each, the oldest checkpoint is deleted."""
     return Scenario(
         cluster=Cluster(nodes, 1),
         workload=Workload(steps=steps, keep=1),
         strategy=StrategyChoice(name, options),
-        invariants=list(judged) or None,
+        invariants=judged or None,
     )
 
 

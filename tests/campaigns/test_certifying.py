@@ -34,7 +34,7 @@ REFUSED = [path for path in BUGS if profile_of(path) in SAMPLED_ONLY]
 
 def certified(
     name: str, *, ranks_per_node: int = 1, steps: int = 3, preemptions: int | None = None, **more: Any
-) -> Any:
+) -> Result:
     wanted = Scenario(
         cluster=Cluster(2, ranks_per_node),
         workload=Workload(steps=steps, keep=1),

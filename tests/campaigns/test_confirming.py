@@ -166,7 +166,9 @@ def test_a_directory_that_is_not_there_is_named() -> None:
 
 
 def test_the_profile_is_named_where_it_does_what_no_disk_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = simulator.explore(renames_twice, schedules=200).failure.trace.remembered()
+    failure = simulator.explore(renames_twice, schedules=200).failure
+    assert failure is not None
+    experiment: Any = failure.trace.remembered()
     scenario = msgspec.structs.replace(experiment.scenario, filesystem=FilesystemChoice("nfs"))
     monkeypatch.setattr(experiment, "scenario", scenario)
     trace = Trace({}, [], [], "")

@@ -133,7 +133,7 @@ def test_an_invariant_that_answers_true_is_told_by_its_docstring_or_its_name() -
 
         Never.
         """
-        return (world.root / "a").exists()
+        return bool((world.root / "a").exists())
 
     def program(rank: Any) -> None:
         (rank.root / f"b{rank.index}").mkdir()

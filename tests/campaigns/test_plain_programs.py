@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def newest(root: Path) -> Path | None:
     return root / max(found, key=lambda name: int(name.split("-")[1])) if found else None
 
 
-def explored(program: Callable[[Rank], object], pick: Callable[[Path], Path | None] = newest, **more: int) -> Result:
+def explored(program: Callable[[Rank], object], pick: Callable[[Path], Path | None] = newest, **more: Any) -> Result:
     return simulator.explore(program, nodes=2, pick=pick, schedules=400, **more)
 
 
@@ -173,5 +174,5 @@ def test_what_depends_on_the_attempt_or_on_the_schedule_is_no_torn_content() -> 
         rank.barrier()
         rank.saved(1)
 
-    result = explored(program, faults=simulator.Faults(kills=1), restarts=1)  # type: ignore[arg-type]
+    result = explored(program, faults=simulator.Faults(kills=1), restarts=1)
     assert (result.verdict, result.failure) == ("clean", None)

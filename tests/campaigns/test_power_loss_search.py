@@ -60,8 +60,8 @@ def drawn(random: Random) -> list[Callable[[Rank], None]]:
 def drawn_action(random: Random) -> Callable[[Rank], None]:
     name, other = random.choice("ab"), random.choice("ac")
     actions: tuple[Callable[[Rank], None], ...] = (
-        lambda r, n=name: make(r, n), lambda r, n=name: put(r, n), lambda r, n=name, o=other: rename(r, n, o),
-        lambda r: sync(r, ""), lambda r, n=name: sync(r, n),
+        lambda r: make(r, name), lambda r: put(r, name), lambda r: rename(r, name, other),
+        lambda r: sync(r, ""), lambda r: sync(r, name),
     )  # fmt: skip
     return random.choice(actions)
 
@@ -159,7 +159,7 @@ def disks_of_two_attempts(programs: list[Any], persistence: str, runs: int = 300
         def begin() -> tuple[Any, Any]:
             filesystem = Looking(model_after(schedule, lost)[0])
             ranks = RankPrograms(tuple(programs), len(programs), ROOT)
-            return greenlet_engine(filesystem, ranks, Conditions(1)), filesystem  # type: ignore[arg-type]
+            return greenlet_engine(filesystem, ranks, Conditions(1)), filesystem
 
         all_interleavings(begin, 60, runs)
 

@@ -250,7 +250,7 @@ def test_a_run_that_stops_short_or_goes_on_differs() -> None:
     )
     longer.remember(trace.remembered())
     assert "this run violates no-error" in str(simulator.replay(longer).reason)
-    other = msgspec.structs.replace(trace, verdict=msgspec.structs.replace(trace.verdict, signature="another"))
+    other = msgspec.structs.replace(trace, verdict=msgspec.structs.replace(trace.verdict, signature="another"))  # type: ignore[type-var]
     other.remember(trace.remembered())
     assert "all steps are the same, but" in str(simulator.replay(other).reason)
 

@@ -61,6 +61,7 @@ def test_a_move_from_a_temporary_directory_is_a_copy_that_a_death_tears(search: 
 
 def test_it_is_confirmed_by_real_processes_with_a_scratch_of_their_own(tmp_path: Path) -> None:
     result = simulator.explore(by_move, pick=pick, schedules=20)
+    assert result.failure is not None
     before = set(os.listdir(tempfile.gettempdir()))
     replayed = simulator.replay(result.failure, on="real", directory=tmp_path)
     assert (replayed.verdict, replayed.digest) == ("violated", result.failure.trace.digest)

@@ -29,7 +29,7 @@ def explored(
     seed: int = 0,
     best: int | None = None,
     frozen: bool = False,
-    **options: bool | str,
+    **options: Any,
 ) -> Result:
     scenario = Scenario(
         cluster=Cluster(*cluster),
@@ -37,7 +37,7 @@ def explored(
         strategy=StrategyChoice(name, options),
         faults=Faults(kills=kills, job_death=job_death),
         restarts=1 if kills else 0,
-        invariants=judged,
+        invariants=None if judged is None else tuple(judged),
     )
     return simulator.explore(scenario, schedules=schedules, seed=seed)
 

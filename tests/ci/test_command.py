@@ -138,7 +138,8 @@ def test_the_time_is_shared_and_what_is_left_passes_on(
     ckptrace: Command, sound: Path, monkeypatch: pytest.MonkeyPatch, used: list[float], shares: list[float]
 ) -> None:
     shutil.copy(sound, sound.with_name("another.toml"))
-    now, given = [0.0], []
+    now = [0.0]
+    given: list[float] = []
 
     def takes_its_time(experiment: Experiment, *, seconds: float, **more: Any) -> Result:
         result = sample(experiment, **more | {"schedules": 2})
@@ -252,7 +253,7 @@ def test_a_kept_failure_of_an_unmodified_program_is_replayed_with_the_program(ck
     """In processes of their own: the program writes to the real standard output."""
     ckptrace.write("train.py", PROGRAM)
     command = [Path(sysconfig.get_path("scripts")) / "ckptrace"]
-    search = [*command, "run", "--nodes", "2", "--watch", "out", "--", sys.executable, "train.py"]
+    search: list[Path | str] = [*command, "run", "--nodes", "2", "--watch", "out", "--", sys.executable, "train.py"]
     found = subprocess.run(search, cwd=ckptrace.directory, capture_output=True, text=True)
     assert found.returncode == 1, found.stderr
     (trace,) = ckptrace.traces()

@@ -86,7 +86,7 @@ def at_work(command: Started) -> Started:
 )
 def test_explore_gives_what_it_has(place: Path, function: str, number: int) -> None:
     found = place / "found.json"
-    options = ["--program", f"programs.py:{function}", "--schedules", "10000000", "--json", found]
+    options: list[str | Path] = ["--program", f"programs.py:{function}", "--schedules", "10000000", "--json", found]
     command = at_work(Started(place, "explore", *options))
     assert ended_soon(command, number) == 3
     name = signal.Signals(number).name

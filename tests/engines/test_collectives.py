@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from simulator.engines.conditions import Conditions
 from simulator.filesystems import PosixModel
 from simulator.rank import Rank
 from simulator.tape import Tape
@@ -62,7 +63,7 @@ def test_a_rank_that_never_comes_to_a_gather_keeps_its_destination_alone(engine:
             rank.gather(rank.index, destination=2)
 
     with engine_factory(engine, [program] * 3) as factory:
-        job = factory(PosixModel(), 0)
+        job = factory(PosixModel(), Conditions(0))
         try:
             job.start()
             assert job.waiting() == {0: "gather", 2: "gather"}
@@ -76,7 +77,7 @@ def test_gathering_to_different_ranks_is_a_mismatch(engine: str) -> None:
         rank.gather(0, destination=rank.index)
 
     with engine_factory(engine, [program] * 2) as factory:
-        job = factory(PosixModel(), 0)
+        job = factory(PosixModel(), Conditions(0))
         try:
             job.start()
             mismatch = job.mismatch
@@ -188,7 +189,7 @@ def test_different_collectives_in_one_place_are_a_mismatch(engine: str) -> None:
             rank.all_gather(1)
 
     with engine_factory(engine, [program] * 2) as factory:
-        job = factory(PosixModel(), 0)
+        job = factory(PosixModel(), Conditions(0))
         try:
             job.start()
             mismatch = job.mismatch
@@ -205,7 +206,7 @@ def test_a_rank_that_ends_without_its_collective_leaves_the_others_waiting(engin
             rank.all_reduce_max(0)
 
     with engine_factory(engine, [program] * 3) as factory:
-        job = factory(PosixModel(), 0)
+        job = factory(PosixModel(), Conditions(0))
         try:
             job.start()
             assert not job.ready

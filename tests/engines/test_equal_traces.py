@@ -59,7 +59,7 @@ def act(rank: Rank, kind: str, *arguments: Any) -> Any:
         "read": lambda: paths[0].read_bytes(),
         "rename": lambda: paths[0].rename(paths[1]),
         "link": lambda: os.link(*paths),
-        "symlink": lambda: os.symlink(*paths),
+        "symlink": lambda: os.symlink(*paths),  # type: ignore[arg-type]
         "copytree": lambda: shutil.copytree(paths[0], paths[1], symlinks=True).name,
         "write": lambda: paths[0].write_bytes(arguments[1]),
         "append": lambda: open(paths[0], "ab").write(arguments[1]),  # noqa: SIM115

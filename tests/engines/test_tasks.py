@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from simulator.engines.conditions import Conditions
 from simulator.filesystems import PosixModel
 from simulator.rank import Rank
 from simulator.schedulers.random_walk import RandomWalk
@@ -122,7 +123,7 @@ def test_two_ranks_that_hold_what_the_other_wants_are_said_to_wait(engine: str) 
         fcntl.flock(held[1], fcntl.LOCK_EX)
 
     with engine_factory(engine, [program] * 2) as factory:
-        job = factory(PosixModel(), 0)
+        job = factory(PosixModel(), Conditions(0))
         try:
             job.start()
             while job.ready:

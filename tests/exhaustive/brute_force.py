@@ -40,7 +40,7 @@ def all_interleavings(begin: Callable[[], tuple[Engine, Any]], limit: int, runs:
             found.runs += 1
             if found.runs > runs:
                 raise TooLong
-            times = (thing for step in engine.steps for thing in times_in(step.effects.accesses))
+            times = (thing for step in engine.steps if step.effects for thing in times_in(step.effects.accesses))
             seen |= Looks(frozenset(times), frozenset(engine.late_looks))
             key = HappensBefore(engine.steps, looks).key()
             found.classes.add(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -80,7 +81,7 @@ def _do(rank: Rank, kind: str, paths: list[str], open_files: list[int]) -> Any:
             return os.path.exists(paths[0])
         case "size":
             found = os.stat(paths[0])
-            return found.st_size if os.path.stat.S_ISREG(found.st_mode) else -1
+            return found.st_size if stat.S_ISREG(found.st_mode) else -1
         case "newer":
             return os.stat(paths[0]).st_mtime_ns > os.stat(paths[1]).st_mtime_ns
         case "late":
@@ -122,8 +123,8 @@ def _do(rank: Rank, kind: str, paths: list[str], open_files: list[int]) -> Any:
             return end(rank, 0)
         case "begun":
             ticket = begin(rank)
-            found = os.path.exists(paths[0])
-            return found, end(rank, ticket)
+            there = os.path.exists(paths[0])
+            return there, end(rank, ticket)
     raise AssertionError(kind)
 
 

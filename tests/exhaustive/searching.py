@@ -25,7 +25,7 @@ def anything_goes(world: Any) -> None:
 def experiment_of(programs: Sequence[Callable[..., Any]]) -> Experiment:
     """These programs, one for each rank, on the tree of ``filled``."""
     experiment = Experiment(
-        Scenario(cluster=Cluster(len(programs), 1), invariants=["anything_goes"]),
+        Scenario(cluster=Cluster(len(programs), 1), invariants=("anything_goes",)),
         programs=programs,
         checks=[anything_goes],
     )

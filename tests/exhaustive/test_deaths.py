@@ -81,7 +81,7 @@ def experiment_of(job: Job, seen: Callable[..., Any], faults: Faults) -> Experim
         return lambda rank: programs[rank.attempt](rank)
 
     experiment = Experiment(
-        Scenario(cluster=Cluster(len(job), 1), invariants=["seen"], faults=faults, restarts=1),
+        Scenario(cluster=Cluster(len(job), 1), invariants=("seen",), faults=faults, restarts=1),
         programs=[program(attempts) for attempts in job],
         checks=[seen],
     )

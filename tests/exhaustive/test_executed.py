@@ -145,7 +145,7 @@ def mutant(tmp_path: Path, old: str, new: str) -> str:
     return f"{file}:Incremental"
 
 
-def certified(name: str, workload: Workload | None = None, **options: bool) -> Result:
+def certified(name: str, workload: Workload | None = None, **options: Any) -> Result:
     result: Result = simulator.certify(
         Scenario(strategy=StrategyChoice(name, options), workload=workload or Workload(), invariants=None)
     )

@@ -18,10 +18,10 @@ FAULTY = Scenario(
     strategy=StrategyChoice("per-node-dirs"),
     faults=simulator.Faults(kills=1, errors=(simulator.ErrorRule("mkdir", "ENOSPC"),)),
     restarts=1,
-    invariants=["complete", "content", "keep"],
+    invariants=("complete", "content", "keep"),
 )
 TIMED = Scenario(workload=Workload(steps=1), strategy=StrategyChoice("transformers-4.36.2"), restarts=1)
-CASES = {
+CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "zero": (registers.last_zero(4), {}),
     "counter": (registers.racy_counter(3), {}),
     "bounded": (registers.racy_counter(3), {"preemptions": 1}),
@@ -65,7 +65,7 @@ def test_several_processes_find_the_classes_and_states_that_one_finds(case: str)
 
 
 def test_several_processes_find_a_violation_and_it_is_explained() -> None:
-    scenario = Scenario(strategy=StrategyChoice("transformers-4.36.1"), invariants=["no-error"])
+    scenario = Scenario(strategy=StrategyChoice("transformers-4.36.1"), invariants=("no-error",))
     result = simulator.certify(scenario, workers=2)
     assert result.failure is not None
     assert result.failure.invariant == "no-error"

@@ -46,7 +46,7 @@ class Case:
         self.programs = tuple(programs)
         nodes = len(programs) // self.per_node
         self.experiment = Experiment(
-            Scenario(cluster=Cluster(nodes, self.per_node), invariants=["anything_goes"]),
+            Scenario(cluster=Cluster(nodes, self.per_node), invariants=("anything_goes",)),
             programs=programs,
             checks=[anything_goes],
         )
@@ -249,7 +249,7 @@ def test_a_file_system_that_does_not_tell_what_operations_touch_is_refused() -> 
     class Silent(PosixModel):
         unordered = True
 
-    experiment = Experiment(Scenario(), programs=[os.getcwd, os.getcwd])
+    experiment = Experiment(Scenario(), programs=[os.getcwd, os.getcwd])  # type: ignore[list-item]
     experiment.filesystem = Silent  # type: ignore[method-assign]
     with pytest.raises(UsageError, match="does not know which operations on shared commute"):
         check_bounds(experiment)

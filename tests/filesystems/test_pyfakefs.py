@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import simulator
 from simulator.errors import CannotDo
 from simulator.filesystems import FIRST_DESCRIPTOR, LINK_TO_ROOT, PosixModel
 from simulator.filesystems.pyfakefs import PyfakefsFilesystem
@@ -158,6 +159,7 @@ def test_dup_shares_the_position_and_outlives_the_original() -> None:
         (Lock(FD, fcntl.LOCK_EX), "pyfakefs cannot do lock"),
         (Open("f", os.O_PATH), "pyfakefs cannot do open so: O_PATH"),
         (Write(FD, Extent(1 << 40)), "1099511627776 bytes are too many"),
+        (Mkdir("/tmp/a"), r"no directory for temporary files \(/tmp/a\)"),
     ],
 )
 def test_what_it_cannot_do_is_refused_by_a_clear_word(operation: Operation, words: str) -> None:
@@ -165,3 +167,9 @@ def test_what_it_cannot_do_is_refused_by_a_clear_word(operation: Operation, word
     fake.perform(0, Open("f", os.O_CREAT | os.O_RDWR))
     with pytest.raises(CannotDo, match=words):
         fake.perform(0, operation)
+
+
+def test_a_node_that_dies_takes_nothing_with_it() -> None:
+    result = simulator.explore("staged-barrier", filesystem="pyfakefs", schedules=4, restarts=1,
+                               faults=simulator.Faults(node_kills=1))  # fmt: skip
+    assert result.verdict == "clean"

@@ -33,7 +33,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def described(directory: Path) -> dict[str, tuple[object, ...]]:
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for parent, directories, files in os.walk(directory):
         for name in [".", *directories, *files]:
             path = Path(parent, name)

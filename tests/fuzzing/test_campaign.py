@@ -143,7 +143,7 @@ def test_two_workers_find_what_one_finds(tmp_path: Path) -> None:
     assert all(failure.trace is not None for failure in both.scenarios[0].failures)
 
 
-class Elsewhere(LokyBackend):
+class Elsewhere(LokyBackend):  # type: ignore[misc]
     """Stands for a backend that reaches further: what is asked of it is what is asked of any."""
 
     started = 0
@@ -248,7 +248,7 @@ def test_a_file_system_that_does_not_tell_what_is_touched_is_fuzzed_without_guid
 @pytest.mark.parametrize(
     ("arguments", "named"), [({"schedules": 0}, "schedules"), ({"workers": 0}, "workers"), ({}, "nothing to fuzz")]
 )
-def test_arguments_that_make_no_sense_are_named(tmp_path: Path, arguments: dict[str, int], named: str) -> None:
+def test_arguments_that_make_no_sense_are_named(tmp_path: Path, arguments: dict[str, Any], named: str) -> None:
     targets = [target("sound", tmp_path)] if arguments else []
     with pytest.raises(UsageError, match=named):
         fuzz(targets, tmp_path / "corpus", **arguments)

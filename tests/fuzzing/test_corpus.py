@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,7 +29,7 @@ def broken(message: str = "rank 1 raised", invariant: str = "no-error") -> Broke
 
 
 @given(ROWS, st.integers(0, 10**7))
-def test_a_tape_is_found_again(tmp_path_factory: pytest.TempPathFactory, rows: list, schedule: int) -> None:
+def test_a_tape_is_found_again(tmp_path_factory: pytest.TempPathFactory, rows: list[Any], schedule: int) -> None:
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))
     kept = Kept(schedule, "random", rows)
     shelf.keep_tape(kept)
@@ -38,7 +39,7 @@ def test_a_tape_is_found_again(tmp_path_factory: pytest.TempPathFactory, rows: l
 
 @given(TEXT, ROWS)
 def test_a_failure_is_found_again_whatever_its_message_is(
-    tmp_path_factory: pytest.TempPathFactory, message: str, rows: list
+    tmp_path_factory: pytest.TempPathFactory, message: str, rows: list[Any]
 ) -> None:
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))
     found = Found(3, "surw", broken(message), rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_trials_can_be_told_together(trials: int) -> None:
     assert arms.draw(Random(0), ["b"]) == "b"
 
 
-def _fields(content: Scenario) -> dict[str, object]:
+def _fields(content: Scenario) -> dict[str, Any]:
     return {name: getattr(content, name) for name in content.__struct_fields__}
 
 

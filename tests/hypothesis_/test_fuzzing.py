@@ -64,8 +64,8 @@ def fuzzing(tmp_path: Path) -> Path:
 def test_a_race_that_was_fuzzed_is_replayed_by_pytest(fuzzing: Path, tmp_path: Path) -> None:
     (tmp_path / "test_race.py").write_text(TEST)
     (tmp_path / "conftest.py").write_text(REPLAY_ONLY)
-    replay = [fuzzing / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_race.py"]
-    command = [fuzzing / "hypothesis", "fuzz", "-n", "1", "--no-dashboard", "--", "test_race.py"]
+    replay: list[Path | str] = [fuzzing / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_race.py"]
+    command: list[Path | str] = [fuzzing / "hypothesis", "fuzz", "-n", "1", "--no-dashboard", "--", "test_race.py"]
     # The first example, which is the undisturbed run, passes.
     assert "1 passed" in replayed(replay, tmp_path)
     with (tmp_path / "fuzz.log").open("w") as log:

@@ -16,7 +16,7 @@ from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
 from tests.hypothesis_.bugs import falsify, released, saver, two_stage_marker
 
-BUGS = {
+BUGS: dict[str, Any] = {
     "transformers-4.36.0": released("transformers-4.36.0"),
     "transformers-4.38": released("transformers-4.38"),
     "two-stage marker": two_stage_marker,

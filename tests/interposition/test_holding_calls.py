@@ -238,7 +238,7 @@ def _run(code: bytes, architecture: int, number: int, arguments: tuple[int, ...]
             at += yes if accumulator >= operand else no
         else:
             assert kind == 0x06
-            return operand
+            return operand  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(("machine", "architecture"), [("x86_64", 0xC000003E), ("aarch64", 0xC00000B7)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -165,9 +166,9 @@ def test_a_collective_is_announced_and_orders_what_is_around_it(tmp_path: Path) 
     assert pairs(trace) == {("mkdir made", "rmdir made")}, "as in a trace that was recorded before"
 
 
-def met(rank: int, n: int, back: bool, name: str = "barrier", **more: object) -> Meeting:
-    known = {"waits": "all", "group": (0, 1), **more}
-    return Meeting(rank, rank, n, name, back=back, **known)  # type: ignore[arg-type]
+def met(rank: int, n: int, back: bool, name: str = "barrier", **more: Any) -> Meeting:
+    known: dict[str, Any] = {"waits": "all", "group": (0, 1), **more}
+    return Meeting(rank, rank, n, name, back=back, **known)
 
 
 def test_whoever_returns_knows_what_the_others_had_done() -> None:
@@ -176,7 +177,7 @@ def test_whoever_returns_knows_what_the_others_had_done() -> None:
 
 
 def test_a_source_waits_for_nobody() -> None:
-    about = {"name": "broadcast", "waits": "from", "one": 1}
+    about: dict[str, Any] = {"name": "broadcast", "waits": "from", "one": 1}
     came = [met(0, 3, False, **about), met(0, 3, True, **about), met(1, 5, False, **about), met(1, 5, True, **about)]
     found = pasts(came)
     assert found[0] == {3: [(1, 5)]}
@@ -184,7 +185,7 @@ def test_a_source_waits_for_nobody() -> None:
 
 
 def test_what_was_heard_is_passed_on_from_group_to_group() -> None:
-    two = {"group": (1, 2)}
+    two: dict[str, Any] = {"group": (1, 2)}
     came = [met(0, 4, False), met(0, 4, True), met(1, 0, False), met(1, 0, True)]
     came += [met(1, 0, False, **two), met(1, 0, True, **two), met(2, 1, False, **two), met(2, 1, True, **two)]
     assert pasts(came)[2] == {1: [(0, 4), (1, 0)]}

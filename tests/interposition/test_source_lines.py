@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
+from typing import Any
 
 import msgspec
 import pytest
@@ -57,7 +58,7 @@ CALLS = """
 """
 
 
-def recorded(tmp_path: Path, body: str, **more: object) -> Trace:
+def recorded(tmp_path: Path, body: str, **more: Any) -> Trace:
     with experiment(tmp_path, body, **more) as under_test:
         return trace_of(under_test, under_test.run(TapeReplay(Tape())))
 

@@ -27,8 +27,8 @@ def result_of(trace: Trace | None, reason: str | None = None) -> Result:
     if trace is not None and trace.verdict is not None:
         verdict = trace.verdict
         failure = Failure(verdict.invariant, verdict.rank, verdict.message, verdict.signature, trace, schedule=7)
-    verdict = "violated" if failure else "incomplete" if reason else "clean"
-    return Result(verdict, 1234, 2.5, 0, {}, failure=failure, coverage="sampled: 1,234 schedules", reason=reason)
+    said = "violated" if failure else "incomplete" if reason else "clean"
+    return Result(said, 1234, 2.5, 0, {}, failure=failure, coverage="sampled: 1,234 schedules", reason=reason)
 
 
 def failed(path: str = "scenarios/racy.toml", error: str | None = None) -> Reported:

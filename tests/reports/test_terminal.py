@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -36,9 +37,11 @@ def result_of(trace: Trace | None, **fields: object) -> Result:
         assert trace.verdict is not None
         verdict = trace.verdict
         failure = Failure(verdict.invariant, verdict.rank, verdict.message, verdict.signature, trace, schedule=1234)
-    given = {"verdict": "violated" if failure else "clean", "schedules": 1234, "seconds": 2.0, "seed": 7,
-             "scenario": {}, "failure": failure, "coverage": "sampled: 1,234 schedules, mixed"}  # fmt: skip
-    return Result(**{**given, **fields})  # type: ignore[arg-type]
+    known: dict[str, Any] = {
+        "verdict": "violated" if failure else "clean", "schedules": 1234, "seconds": 2.0, "seed": 7, "scenario": {},
+        "failure": failure, "coverage": "sampled: 1,234 schedules, mixed",
+    }  # fmt: skip
+    return Result(**{**known, **fields})
 
 
 @given(traces(), st.integers(70, 140), st.sampled_from(("utf-8", "ascii")))

@@ -67,7 +67,7 @@ def test_a_lane_ends_after_the_last_operation_of_its_rank() -> None:
     job.do(1, "mkdir", "b", 0o777, None)
     job.end()
     first, second = of_kind(rows_of(job.trace()), Operation)
-    assert (first.alive, second.alive) == ({0, 1}, {1})
+    assert (first.alive, second.alive) == (frozenset({0, 1}), frozenset({1}))
 
 
 def test_a_kill_strikes_where_it_happened_and_the_launcher_ends_the_rest() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from simulator.engines.interface import default_task
+from simulator.engines.interface import Step, default_task
 from simulator.operations import Operation, Stat, Truncate
 from simulator.run import Scheduler
 
@@ -16,6 +16,7 @@ class Machine:
         self.programs = programs
         self.world_size = len(programs)
         self.done = [0] * len(programs)
+        self.steps: list[Step] = []
         self.ready = [task for task, program in enumerate(programs) if program]
         self.pending = {task: programs[task][0] for task in self.ready}
 

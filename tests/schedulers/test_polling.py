@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -44,7 +46,7 @@ def waits_for_a_marker(rank: Rank) -> None:
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("program", [counts_under_a_lock, waits_for_a_marker])
-def test_a_rank_that_polls_gives_way(program: object, scheduler: str) -> None:
+def test_a_rank_that_polls_gives_way(program: Callable[[Rank], Any], scheduler: str) -> None:
     result = simulator.explore(program, schedules=SCHEDULES, scheduler=scheduler, seed=0)
     assert result.verdict == "clean", result
     assert result.operations < MOST

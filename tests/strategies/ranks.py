@@ -75,10 +75,10 @@ class InTestRank:
         return [value for _, value in sorted(self._collective("all_gather from 0", value).items())]
 
     def all_reduce_max(self, value: int) -> int:
-        return max(self._collective("all_reduce_max from 0", value).values())
+        return int(max(self._collective("all_reduce_max from 0", value).values()))
 
     def all_reduce_min(self, value: int) -> int:
-        return min(self._collective("all_reduce_min from 0", value).values())
+        return int(min(self._collective("all_reduce_min from 0", value).values()))
 
     def new_group(self, ranks: Sequence[int]) -> object:
         raise NotImplementedError
@@ -120,7 +120,7 @@ class Job:
         attempt: int = 0,
         seed: int | None = None,
         kill: tuple[int, int, int] | None = None,
-        observe: Callable[[], None] | None = None,
+        observe: Callable[[], object] | None = None,
     ) -> None:
         self.root = root
         self.fresh_states = fresh_states
@@ -246,7 +246,7 @@ def patched(job: Job) -> Iterator[None]:
     before = {name: getattr(os, name) for name in CALLS}, builtins.open
     for name, function in before[0].items():
         setattr(os, name, wrapped(name, function))
-    builtins.open = open_file  # type: ignore[assignment]
+    builtins.open = open_file
     try:
         yield
     finally:

@@ -90,7 +90,7 @@ def symptoms(
 TWO_NODES = {"nodes": 2, "ranks_per_node": 1}
 THREE_NODES = {"nodes": 3, "ranks_per_node": 1}
 ONE_NODE = {"nodes": 1, "ranks_per_node": 2}
-EIGHT = {"nodes": 2, "ranks_per_node": 4, "layout": "zero"}
+EIGHT: dict[str, Any] = {"nodes": 2, "ranks_per_node": 4, "layout": "zero"}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Training:
         self.root = root
         self.strategy = strategy
         self.keep, self.best = keep, best
-        self.shape = {"nodes": nodes, "ranks_per_node": ranks_per_node}
+        self.shape: dict[str, Any] = {"nodes": nodes, "ranks_per_node": ranks_per_node}
         self.specs = [*([FROZEN] if frozen else []), *LAYOUTS[layout](nodes * ranks_per_node)]
         self.attempt = 0
         self.promised = 0

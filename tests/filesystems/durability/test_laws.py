@@ -239,7 +239,8 @@ def looking(model: DurableModel, seed: int) -> Any:
 
 
 def look_around(disk: PosixModel, random: Random) -> Any:
-    path, seen = "", []
+    path = ""
+    seen: list[Any] = []
     for _ in range(4):
         try:
             if random.random() < 0.6:

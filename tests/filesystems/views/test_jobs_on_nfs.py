@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,7 @@ def picks(root: Path) -> Path | None:
 
 
 def test_a_power_loss_takes_what_was_not_closed_also_in_the_views_of_nodes() -> None:
-    given = {"nodes": 2, "filesystem": "nfs", "pick": picks, "schedules": 30}
+    given: dict[str, Any] = {"nodes": 2, "filesystem": "nfs", "pick": picks, "schedules": 30}
     assert simulator.explore(saves_without_closing, **given).verdict == "clean"
     for restarts in (0, 1):
         faults = simulator.Faults(power_losses=1)

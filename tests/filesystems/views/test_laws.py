@@ -67,7 +67,7 @@ def compared(seed: int, options: dict[str, Any]) -> int:
         try:
             rank, operation = program.send(given)
         except StopIteration:
-            assert list(tree(views.server)) == list(tree(model))  # type: ignore[arg-type]
+            assert list(tree(views.server)) == list(tree(model))
             return now
     raise AssertionError
 
@@ -105,7 +105,7 @@ def held_by(clients: Clients) -> Any:
 
 def known_in_words(known: Known) -> Any:
     names = {
-        name: believed.number if hasattr(believed, "number") else str(believed)
+        name: believed.number if hasattr(believed, "number") else str(believed)  # type: ignore[union-attr]
         for name, believed in known.names.items()
     }
     return known.change, known.expires, known.timeout, known.since, names, known.held, known.old

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ from tests.filesystems.views.machines import CREATE, Machines, nfs
 STALE = {"stale_name": 1}
 
 
-def machines(**options: object) -> Machines:
+def machines(**options: Any) -> Machines:
     return Machines(nfs(**options))
 
 
