@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from simulator.campaigns.command.watched_directory import WatchedDirectory, _lock_file
+from simulator.campaigns.replay.disk import _made, _remove_left
 from simulator.errors import UsageError
 from tests.ending.processes import Started, wait_until
 from tests.interposition.kernel import holds
@@ -140,3 +141,13 @@ def test_a_lock_leaves_nothing_when_it_is_let_go(tmp_path: Path) -> None:
     first.release()
     assert not lock_of(tmp_path / "out").exists()
     WatchedDirectory(tmp_path / "out").release()
+
+
+def test_the_directory_of_a_killed_replay_on_a_real_disk_is_removed_by_the_next(tmp_path: Path) -> None:
+    base, lock = _made(tmp_path)
+    (base / "root").mkdir()
+    _remove_left(tmp_path)
+    assert (base / "root").exists()
+    os.close(lock)  # As the end of its process does.
+    _remove_left(tmp_path)
+    assert list(tmp_path.iterdir()) == []

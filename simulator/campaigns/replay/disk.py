@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine
@@ -43,7 +44,8 @@ def disk_runs(experiment: Experiment, directory: Path | None = None) -> Iterator
     """
     where = directory if directory is not None else _default_directory()
     try:
-        base = Path(tempfile.mkdtemp(dir=where, prefix=".ckptrace-"))
+        _remove_left(where)
+        base, lock = _made(where)
     except OSError as error:
         if error.errno in _FULL:
             raise _full(where, error) from error
@@ -53,6 +55,35 @@ def disk_runs(experiment: Experiment, directory: Path | None = None) -> Iterator
             yield DiskRuns(experiment, template, base)
     finally:
         remove_tree(base)
+        os.close(lock)
+
+
+_NEW: Final = ".ckptrace-new-"
+_LOCKED: Final = ".ckptrace-disk-"
+
+
+def _made(where: Path) -> tuple[Path, int]:
+    """A directory of one's own, and the descriptor that holds its lock: until the process ends, however it does."""
+    made = Path(tempfile.mkdtemp(dir=where, prefix=_NEW))
+    lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    # It gets the name by which others recognise it when they cannot have the lock any more.
+    base = made.with_name(_LOCKED + made.name.removeprefix(_NEW))
+    made.rename(base)
+    return base, lock
+
+
+def _remove_left(where: Path) -> None:
+    """Remove what processes of this user have left that were killed."""
+    for left in where.glob(f"{_LOCKED}*"):
+        with suppress(OSError):
+            lock = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                if os.fstat(lock).st_uid == os.getuid():
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    remove_tree(left)
+            finally:
+                os.close(lock)
 
 
 class DiskRuns:
