@@ -115,7 +115,7 @@ def _function_at(tree: ast.Module, line: int) -> str:
     for node in tree.body:
         for each in [node, *(node.body if isinstance(node, ast.ClassDef) else [])]:
             if isinstance(each, ast.FunctionDef) and each.lineno <= line <= (each.end_lineno or 0):
-                found = f"{node.name}.{each.name}" if each is not node else each.name  # type: ignore[union-attr]
+                found = f"{node.name}.{each.name}" if each is not node else each.name  # type: ignore[attr-defined]
     return found
 
 
