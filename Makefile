@@ -27,7 +27,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Packages from elsewhere must not stand in for those of this checkout.
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help setup lint format test test-slow test-real test-torch test-mutants test-kills determinism bench demo docs clean
+.PHONY: test-crashes help setup lint format test test-slow test-real test-torch test-mutants test-kills determinism bench demo docs clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -84,6 +84,10 @@ KILLS ?= 1000
 
 test-kills: setup ## commands killed at random instants, KILLS=1000 of them: whole files, no process left, the next works
 	$(BIN)/python -m tests.ending.kills $(KILLS)
+
+test-crashes: setup ## power losses on mounted ext4, XFS and btrfs (root), PROGRAMS=1000 of them on each
+	CRASH_PROGRAMS=$(or $(PROGRAMS),1000) $(PATIENT_PYTEST) -m slow --capture=no -k logged_write \
+		tests/filesystems/durability/test_real_crashes.py
 
 determinism: setup ## the same scenario and seed, a thousand times over
 	$(PATIENT_PYTEST) -n $(JOBS) --dist worksteal -m slow -k determinism

@@ -73,7 +73,7 @@ class FilesystemChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     profile: str = "shared"
     persistence: str | None = None
-    persistence_options: dict[str, str | bool | float] = {}
+    persistence_options: dict[str, str | bool | int | float] = {}
     options: dict[str, str | int | float | bool] = {}
 
     @property

@@ -12,9 +12,6 @@ import msgspec
 
 from simulator.operations import Extent
 
-BLOCK = 4096
-"""Bytes that reach the disk together, or not at all."""
-
 
 class Birth(msgspec.Struct, frozen=True, gc=False):
     """What an inode is from the start, when its first name becomes durable. ``text``: of a symbolic link."""

@@ -224,7 +224,7 @@ class DurableModel:
             return
         self._births.update(births(observed))
         start = start_of_write(self.tree, rank, operation, value, undo) if isinstance(operation, Write) else None
-        for what in micro_operations(operation, observed, start, self.persistence.rename):
+        for what in micro_operations(operation, observed, start, self.persistence):
             self._note(rank, what, now)
 
     def _note(self, rank: int, what: MicroOperation | Milestone, now: int) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from simulator.filesystems.durability.micro_operations import (
-    BLOCK,
     AttributeChange,
     Birth,
     DataWrite,
@@ -18,11 +17,15 @@ from simulator.filesystems.durability.micro_operations import (
     NameChange,
     SizeChange,
 )
+from simulator.filesystems.durability.persistence import Persistence
 from simulator.filesystems.posix.content import Content, size_of
 from simulator.filesystems.posix.inode import NO_ENTRIES, Inode
 from simulator.filesystems.posix.scratch import is_in_scratch
 from simulator.filesystems.posix.tree import OLD_ABSENCE, OLD_ENTRY, OLD_FIELDS, Tree, Undo
 from simulator.operations import Extent, Operation, Rename, Utime, Write
+
+_PIECES = 3
+"""Of an extent, whose bytes nobody can tell from those of a hole."""
 
 
 class Observed:
@@ -60,12 +63,10 @@ def births(observed: Observed) -> Iterator[tuple[int, Birth]]:
 
 
 def micro_operations(
-    operation: Operation, observed: Observed, start: int | None, rename: str
+    operation: Operation, observed: Observed, start: int | None, promises: Persistence
 ) -> Iterator[MicroOperation]:
-    """The micro-operations in the order of ALICE.
-
-    ``start`` is where a write began, ``rename`` what is promised of renames (see ``Persistence``).
-    """
+    """The micro-operations in the order of ALICE. ``start`` is where a write began."""
+    rename = promises.rename
     entries = [_entry(name, *where) for (_, name), where in observed.names.items()]
     of_directory = any(entry.is_directory for entry in entries)
     if isinstance(operation, Rename) and (rename == "torn" or (rename != "atomic" and not of_directory)):
@@ -75,7 +76,7 @@ def micro_operations(
     for inode, (mode, uid, gid, _, modified, _, _, content, *_) in observed.inodes.values():
         timed = isinstance(operation, Utime)
         if inode.content is not content and (start is not None or size_of(inode.content) != size_of(content)):
-            yield from _of_data(inode, content, operation, start)
+            yield from _of_data(inode, content, operation, start, promises)
         elif inode.entries is NO_ENTRIES:
             timed = timed or inode.modified != modified  # By a truncation to the size that the file had.
         if timed or (mode, uid, gid) != (inode.mode, inode.uid, inode.gid):
@@ -122,36 +123,42 @@ def _torn(entries: Sequence[Entry]) -> Iterator[NameChange]:
         yield NameChange((new,), entry.is_directory, len(replaced) + len(gone))
 
 
-def _of_data(inode: Inode, old: Content, operation: Operation, start: int | None) -> Iterator[MicroOperation]:
+def _of_data(
+    inode: Inode, old: Content, operation: Operation, start: int | None, promises: Persistence
+) -> Iterator[MicroOperation]:
     """A write in pieces; of bytes beyond the old end, each piece with the size that it leads to."""
     before, after = size_of(old), size_of(inode.content)
     number = inode.number
     if not isinstance(operation, Write) or start is None:
-        if after < before and after % BLOCK:
+        block = promises.block_bytes
+        if after < before and after % block:
             # What is cut off of a block is overwritten with zeros.
-            yield DataWrite(number, after, Extent(min(before, -(-after // BLOCK) * BLOCK) - after))
+            yield DataWrite(number, after, Extent(min(before, -(-after // block) * block) - after))
         yield SizeChange(number, before, after)
         return
     end = start + len(operation.data)
     size = before
-    for first, last in _pieces(start, end, before):
+    most = _PIECES if isinstance(operation.data, Extent) else promises.blocks_apart
+    for first, last in _pieces(start, end, before, promises.block_bytes, most):
         yield DataWrite(number, first, _part(operation.data, first - start, last - start))
         if last > size:
             yield SizeChange(number, size, last)
             size = last
 
 
-def _pieces(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """The bytes from ``start`` to ``end`` in few pieces that end with blocks: what is overwritten, then what is new.
+def _pieces(start: int, end: int, size: int, block: int, most: int) -> Iterator[tuple[int, int]]:
+    """The bytes from ``start`` to ``end`` in pieces that end with blocks: what is overwritten, then what is new.
 
-    Each in up to three: the last block, in which a crash may leave zeros, and two parts of what is before it.
+    Each block by itself as long as there are at most so many; of more, the last one, in which a crash may leave zeros,
+    and the rest in groups of the same size.
     """
     for first, last in ((start, min(end, size)), (max(start, size), end)):
         if first < last:
-            tail = max(first, (last - 1) // BLOCK * BLOCK)
-            middle = (first + tail) // 2 // BLOCK * BLOCK
-            cuts = sorted({first, last, *(cut for cut in (middle, tail) if first < cut < last)})
-            yield from pairwise(cuts)
+            lowest, highest = first // block, (last - 1) // block
+            blocks = highest - lowest
+            groups = min(most - 1, blocks)
+            cuts = [lowest + blocks * group // groups for group in range(1, groups + 1)] if groups else []
+            yield from pairwise([first, *(cut * block for cut in cuts), last])
 
 
 def _part(data: bytes | Extent, first: int, last: int) -> bytes | Extent:

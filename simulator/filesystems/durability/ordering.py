@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from simulator.filesystems.durability.history import History, Precedes, members
 from simulator.filesystems.durability.micro_operations import (
-    BLOCK,
     AttributeChange,
     Closed,
     DataWrite,
@@ -120,18 +119,21 @@ class Ordering:
                 self._join_parts(index, what)
         replacing = self._inode_that_replaces(index, what) if promises.data_before_replacement else None
         if replacing is not None:
-            self._wait_for(index, history.before(history.content_of(replacing), index), replacing)
+            content = history.before(history.content_of(replacing), index)
+            self._wait_for(index, content, replacing, promises.data_before_replacement == "size")
         if promises.names == "synchronous":
             self._cover(1 << index)
 
     def _needs_of_data(self, index: int, what: DataWrite) -> int:
-        needs = 0
+        needs, block = 0, self._promises.block_bytes
         if self._promises.metadata_in_order:
             for other in members(self._history.before(self._history.content_of(what.inode), index)):
                 known = self.records[other].what
                 if isinstance(known, SizeChange):
-                    needs |= (known.after < known.before) << other
-                elif isinstance(known, DataWrite) and _share_a_block(known, what):
+                    # What is left of the block in which a truncation ends is overwritten in place.
+                    is_cut = known.after < known.before and what.offset >= -(-known.after // block) * block
+                    needs |= is_cut << other
+                elif isinstance(known, DataWrite) and _share_a_block(known, what, block):
                     needs |= 1 << other
         return needs
 
@@ -232,12 +234,12 @@ class Ordering:
 
     # -- commits that wait --------------------------------------------------------------------------------------
 
-    def _wait_for(self, index: int, content: int, inode: int) -> None:
+    def _wait_for(self, index: int, content: int, inode: int, size_only: bool) -> None:
         """A commit by the timer waits for the content; one that a sync forces, for sizes that are known before data."""
         soft = content if self._promises.size == "after-data" else content & self._history.data_of(inode)
         self.revised += 1
         self.needs[index] |= content & ~soft
-        if not any(self._may_force(sync, index) for sync in self._history.syncs):
+        if not size_only and not any(self._may_force(sync, index) for sync in self._history.syncs):
             self._soft[index] = soft & ~self.needs[index]
             self.needs[index] |= soft
 
@@ -321,7 +323,8 @@ class Ordering:
             self._cover(sum(1 << other for other in own))
         cut = self._truncations.pop(what.inode, None)
         if cut is not None and self._promises.data_before_truncation and not self._may_commit_between(cut, index):
-            self._wait_for(cut, content >> cut + 1 << cut + 1, what.inode)
+            size_only = self._promises.data_before_truncation == "size"
+            self._wait_for(cut, content >> cut + 1 << cut + 1, what.inode, size_only)
 
     def _may_commit_between(self, first: int, last: int) -> bool:
         """Whether the truncation may have become durable by itself before the file was closed."""
@@ -332,5 +335,5 @@ class Ordering:
         return any(self._may_force(sync, first) and history.may_come_first(sync, last) for sync in history.syncs)
 
 
-def _share_a_block(first: DataWrite, second: DataWrite) -> bool:
-    return first.offset // BLOCK <= (second.end - 1) // BLOCK and second.offset // BLOCK <= (first.end - 1) // BLOCK
+def _share_a_block(first: DataWrite, second: DataWrite, block: int) -> bool:
+    return first.offset // block <= (second.end - 1) // block and second.offset // block <= (first.end - 1) // block

@@ -305,7 +305,7 @@ WRONG: list[tuple[Program, Program, Good, tuple[str, ...]]] = [
     (old_checkpoint, publish_and_delete, newest_is_whole, LOCAL),
     (old_checkpoint, publish_delete_and_sync_parent, newest_is_whole, LOCAL),
     (nothing, mark_done, marked_is_whole, LOCAL),
-    (old_file, replace, file_is_whole, ("posix-min", "xfs")),
+    (old_file, replace, file_is_whole, LOCAL),
     (old_file, rewrite, file_is_whole, ALL),
     (old_file, overwrite, file_is_whole, ALL),
 ]

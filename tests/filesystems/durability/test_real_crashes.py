@@ -6,14 +6,16 @@ come, and when the other timers have. Programs crash side by side, since waiting
 
 from __future__ import annotations
 
+import os
 from random import Random
 
 import pytest
 
+from tests.filesystems.durability.cutting import Case, cuts, not_allowed
 from tests.filesystems.durability.mounting import KINDS, crashes, reason_not_to
 from tests.filesystems.durability.recipes import SAFE, TABLE, Good
 from tests.filesystems.durability.running import Tree, allows, crashed, tree_of
-from tests.filesystems.durability.writing import drawn, two_directories
+from tests.filesystems.durability.writing import drawn, reused_names, reusing, two_directories
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("filesystem", KINDS)]
 
@@ -32,7 +34,8 @@ def test_what_a_crash_leaves_of_each_program_of_the_table_is_allowed(filesystem:
     left = crashes(KINDS[filesystem], [(row.before, row.program) for row in TABLE], moments)
     lost = 0
     for row, trees in zip(TABLE, left, strict=True):
-        model = crashed(filesystem, row.program, row.before)
+        kind = KINDS[filesystem]
+        model = crashed(kind.name, row.program, row.before, block_bytes=kind.block)
         lost += trees[0] != tree_of(model)  # type: ignore[arg-type]
         for moment, tree in zip(moments, trees, strict=True):
             assert allows(model, tree), (row.name, moment, summary(tree))
@@ -52,9 +55,31 @@ def test_what_a_crash_leaves_of_random_programs_is_allowed(filesystem: str, batc
     programs = [drawn(Random(f"{batch}/{number}"), 2 + number % 9) for number in range(20)]
     left = crashes(KINDS[filesystem], [(two_directories, program) for program in programs], moments)
     for number, (program, trees) in enumerate(zip(programs, left, strict=True)):
-        model = crashed(filesystem, program, two_directories)
+        kind = KINDS[filesystem]
+        model = crashed(kind.name, program, two_directories, block_bytes=kind.block)
         for moment, tree in zip(moments, trees, strict=True):
             assert allows(model, tree), (batch, number, moment, summary(tree))
+
+
+PROGRAMS = int(os.environ.get("CRASH_PROGRAMS", "50"))
+"""How many programs are cut off on each file system: ``make test-crashes PROGRAMS=1000``."""
+
+
+def test_what_a_cut_at_a_logged_write_leaves_of_programs_that_reuse_names_is_allowed(filesystem: str) -> None:
+    kind, counted, lost = KINDS[filesystem], 0, 0
+    for first in range(0, PROGRAMS, 50):
+        cases = [
+            Case(f"reuse/{number}", reused_names, reusing(Random(f"reuse/{number}"), 2 + number % 9))
+            for number in range(first, min(first + 50, PROGRAMS))
+        ]
+        for case, found in cuts(kind, cases, 8, Random(f"cuts/{filesystem}/{first}")):
+            counted += len(found)
+            lost += len({repr(cut.tree) for cut in found}) > 1
+            wrong = not_allowed(kind.name, case, found, block_bytes=kind.block)
+            names = [action.name for action in case.actions]
+            assert not wrong, (case.name, names, wrong[0].action, wrong[0].lossy, summary(wrong[0].tree))
+    print(f"{filesystem}: {PROGRAMS} programs, {counted} cuts, {lost} programs with several outcomes")
+    assert lost > PROGRAMS // 4, "nothing was lost: these were no crashes"
 
 
 def summary(tree: Tree) -> dict[str, str]:

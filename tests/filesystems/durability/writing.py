@@ -146,7 +146,7 @@ class _Reusing:
             case 4:
                 return Action(f"sync {file}", lambda root: sync(root / file))
             case 5:
-                directory = random.choice(("", "d", *self.directories))
+                directory = random.choice(("", "d", *sorted(self.directories)))
                 return Action(f"sync {directory}/", lambda root: sync(root / directory))
             case 6:
                 return Action(
@@ -156,7 +156,7 @@ class _Reusing:
             case 7:
                 return Action(f"truncate {file} to {offset}", lambda root: os.truncate(root / file, offset))
             case 8:
-                directory = random.choice(("s", "t", "d/s", *({"k", "m"} - self.files)))
+                directory = random.choice(("s", "t", "d/s", *sorted({"k", "m"} - self.files)))
                 self.directories.add(directory)
                 return Action(f"mkdir {directory}", lambda root: os.mkdir(root / directory))
             case 9:
