@@ -11,23 +11,30 @@ from pathlib import Path
 from types import TracebackType
 
 from simulator.boundary.caller import CURRENT
+from simulator.interposition.target.ckptrace_shown import HIDDEN, SHOWN, worth
 
 SIMULATOR = str(Path(__file__).resolve().parent.parent) + os.sep
 """Where the files of this package lie: frames of it are no code under test."""
 
-_STANDARD = tuple({str(Path(os.__file__).resolve().parent) + os.sep, "<frozen "})
-_PACKAGES = os.sep + "site-packages" + os.sep
+_STANDARD = tuple({os.path.dirname(os.__file__), os.path.dirname(os.path.realpath(os.__file__))})
 
 
 @lru_cache(maxsize=1 << 12)
+def worth_naming(file: str) -> int:
+    """How much a source file says of the code under test; see ``ckptrace_shown.worth``. The simulator's say nothing."""
+    if file.startswith("<") and not file.startswith("<frozen "):
+        return SHOWN  # What somebody has compiled, such as a test.
+    return HIDDEN if file.startswith(SIMULATOR) else worth(file, _STANDARD)
+
+
 def is_under_test(file: str) -> bool:
-    """Whether a source file belongs neither to the simulator, nor to the standard library, nor to a package."""
-    return not file.startswith(SIMULATOR) and not file.startswith(_STANDARD) and _PACKAGES not in file
+    """Whether a source file is neither the simulator's, nor the standard library's, nor of what serves others."""
+    return worth_naming(file) == SHOWN
 
 
 def is_standard(file: str) -> bool:
     """Whether a source file is one of Python's own: what a call in it says is said by the line that called it."""
-    return file.startswith(_STANDARD) and _PACKAGES not in file
+    return worth_naming(file) == HIDDEN and not file.startswith(SIMULATOR)
 
 
 def without_frames(error: BaseException) -> str | None:
@@ -69,7 +76,7 @@ def _seen(traceback: TracebackType | None) -> tuple[str | None, list[str]]:
 
     Not those of the simulator, nor of Python's own library where there are others: a failing rmtree has ten.
     """
-    inner, outside = None, None
+    inner, serving, outside = None, None, None
     lines: list[str] = []
     standard: list[str] = []
     while traceback is not None:
@@ -77,6 +84,8 @@ def _seen(traceback: TracebackType | None) -> tuple[str | None, list[str]]:
         file = code.co_filename
         if is_under_test(file):
             inner = file, line
+        elif worth_naming(file):
+            serving = file, line
         elif not file.startswith(SIMULATOR):
             outside = file, line
         else:
@@ -84,5 +93,5 @@ def _seen(traceback: TracebackType | None) -> tuple[str | None, list[str]]:
             continue
         (standard if is_standard(file) else lines).append(f'  File "{file}", line {line}, in {code.co_name}')
         traceback = traceback.tb_next
-    site = inner or outside
+    site = inner or serving or outside
     return None if site is None else f"{site[0]}:{site[1]}", lines or standard

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from simulator.boundary.remedies import remedy_for
 from simulator.clock import SECOND, Clock
-from simulator.engines.frames import SIMULATOR, is_under_test
+from simulator.engines.frames import SIMULATOR, worth_naming
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, Escape
 from simulator.filesystems import Attributes
+from simulator.interposition.target.ckptrace_shown import SHOWN
 from simulator.operations import Operation
 
 
@@ -257,16 +258,19 @@ def calling_library() -> str | None:
 def source_site() -> str | None:
     """``file:line`` of the code under test that is about to do an operation.
 
-    The innermost frame that belongs neither to the simulator, nor to the standard library, nor to an installed
-    package; failing that, the innermost one outside the simulator.
+    The innermost frame that ``worth_naming`` shows, installed or not; failing that, the innermost one of a package that
+    serves others, then any outside the simulator.
     """
     frame = sys._getframe(1)
-    fallback = None
+    serving = fallback = None
     while frame is not None:
         name = frame.f_code.co_filename
-        if is_under_test(name):
+        worth = worth_naming(name)
+        if worth == SHOWN:
             return f"{name}:{frame.f_lineno}"
+        if worth and serving is None:
+            serving = f"{name}:{frame.f_lineno}"
         if fallback is None and not name.startswith(SIMULATOR):
             fallback = f"{name}:{frame.f_lineno}"
         frame = frame.f_back  # type: ignore[assignment]
-    return fallback
+    return serving or fallback

@@ -7,7 +7,7 @@ from typing import Final
 
 from simulator.interposition.memory import Memory, Unreadable, memory_of
 from simulator.interposition.python_layout import Described, Layout, found_out
-from simulator.interposition.target.ckptrace_shown import is_shown
+from simulator.interposition.target.ckptrace_shown import SERVING, SHOWN, worth as worth_of
 
 _MOST_THREADS: Final = 4096
 
@@ -25,7 +25,7 @@ class PythonFrames:
         self._state = state
 
     def site(self, thread: int) -> str | None:
-        """``file:line`` of the innermost frame of a held thread that is not the standard library's; None if unknown."""
+        """``file:line`` of the frame of a held thread that is worth naming, see ``ckptrace_shown``; None if unknown."""
         if _executable_of(thread) != self._executable:
             return None
         try:
@@ -36,12 +36,17 @@ class PythonFrames:
             return None
 
     def _named(self, memory: Memory, state: int) -> str | None:
+        serving = None
         for frame in self.layout.frames(memory, state):
             file = self.layout.file_of(memory, frame.code)
-            if is_shown(file, self._described.library):
+            worth = worth_of(file, self._described.library)
+            if worth == SHOWN or (worth == SERVING and serving is None):
                 line = self.layout.line_of(memory, frame)
-                return None if line is None else f"{os.path.join(self._described.directory, file)}:{line}"
-        return None
+                site = None if line is None else f"{os.path.join(self._described.directory, file)}:{line}"
+                if worth == SHOWN:
+                    return site
+                serving = site
+        return serving
 
 
 def frames_of(described: Described, thread: int, main: int, before: PythonFrames | None = None) -> PythonFrames | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import zipfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.commands import run
+from tests.interposition.kernel import holds
 
 
 @pytest.fixture
@@ -57,3 +59,24 @@ def test_pytest_finds_the_installed_plugin(installed: Path, empty: Path) -> None
 def test_the_installed_demo_runs_from_an_empty_directory(installed: Path, empty: Path) -> None:
     result = run(installed / "ckptrace", "demo", cwd=empty)
     assert result.returncode == 0, result.stderr
+
+
+@holds
+def test_the_installed_command_names_the_lines_of_a_program(installed: Path, empty: Path) -> None:
+    """Not its own, which lie beside the program's packages, nor those of the standard library."""
+    (empty / "train.py").write_text("import os\nos.makedirs(os.path.join('out', os.environ['RANK'], 'a'))\n")
+    command = ["run", "--watch", "out", "--record", "trace.json", "--", str(installed / "python"), "train.py"]
+    result = run(installed / "ckptrace", *command, cwd=empty)
+    assert result.returncode == 0, result.stderr
+    events = json.loads((empty / "trace.json").read_text())["attempts"][0]["events"]
+    assert {event["site"] for event in events} == {"train.py:2"}
+
+
+def test_the_installed_command_names_the_lines_of_an_installed_strategy(installed: Path, empty: Path) -> None:
+    result = run(installed / "ckptrace", "explore", "--strategy", "transformers-4.49-dev-35580", cwd=empty)
+    assert result.returncode == 1, result.stderr
+    (trace,) = (empty / "ckptrace-out").glob("*.json")
+    events = [event for each in json.loads(trace.read_text())["attempts"] for event in each["events"]]
+    sites = {event["site"] for event in events if "site" in event}
+    assert sites
+    assert all(site.startswith("strategies/") for site in sites), sites

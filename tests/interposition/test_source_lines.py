@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import trace_of
 from simulator.campaigns.command.replaying import replay
 from simulator.campaigns.command.search import search
@@ -21,12 +26,14 @@ from simulator.engines.command import rank
 from simulator.interposition.line_table import line_at
 from simulator.interposition.python_frames import PythonFrames, frames_of
 from simulator.interposition.python_layout import Described
+from simulator.interposition.target.ckptrace_shown import HIDDEN, SERVING, SHOWN, worth
 from simulator.reports.terminal import console_for, print_trace
+from simulator.scenario import Cluster, CommandChoice, Scenario
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
 from simulator.trace import Event, Trace, save
 from tests.interposition.kernel import holds
-from tests.interposition.programs import RACY, experiment
+from tests.interposition.programs import FIXED, RACY, experiment, program
 
 CALLS = """
     import shutil, subprocess, threading
@@ -167,6 +174,54 @@ def test_an_interpreter_whose_memory_is_not_as_it_says_has_no_lines(
     assert all(event.site for event in recorded(tmp_path, RACY).attempts[0].events)
     monkeypatch.setattr(rank, "frames_of", lied)
     assert not any(event.site for event in recorded(tmp_path, RACY).attempts[0].events)
+    with experiment(tmp_path, FIXED) as under_test:
+        (warning,) = search(under_test, schedules=1).warnings
+    assert warning.startswith("no source lines are named")
+
+
+def others() -> Iterator[str]:
+    """The CPythons on the path, of any build."""
+    for minor in (11, 12, 13, 14):
+        found = shutil.which(f"python3.{minor}", path=os.pathsep.join(["/usr/bin", os.environ["PATH"]]))
+        if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+            yield found
+
+
+@holds
+@pytest.mark.parametrize("python", sorted({sys.executable, *others()}))
+def test_lines_are_named_of_every_python_that_is_here(tmp_path: Path, python: str) -> None:
+    body = """
+    import functools
+    class Ordered:
+        def __lt__(self, other):
+            os.mkdir(os.path.join(root, str(rank)))  # made
+            return True
+    functools.reduce(lambda one, other: sorted([Ordered(), Ordered()]), [1, 2])
+    """
+    output = str(tmp_path / "out")
+    words = (python, program(tmp_path, body), output)
+    choice = CommandChoice(words, output, str(tmp_path), warm=False)
+    with CommandExperiment(Scenario(cluster=Cluster(1, 1), command=choice)) as under_test:
+        trace = trace_of(under_test, under_test.run(TapeReplay(Tape())))
+    assert [event.site for event in trace.attempts[0].events] == [lines_in(tmp_path)["made"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("<frozen os>", HIDDEN),
+        ("/usr/lib/python3.12/shutil.py", HIDDEN),
+        ("/usr/lib/python3.12/site-packages/save/all.py", SHOWN),
+        ("/usr/lib/python3/dist-packages/save.py", SHOWN),
+        ("/home/me/job/site-packages/torch/serialization.py", SERVING),
+        ("/home/me/job/site-packages/torchvision/save.py", SHOWN),
+        ("/home/me/job/site-packages/simulator/interposition/target/ckptrace_arming.py", HIDDEN),
+        ("/home/me/job/torch/save.py", SHOWN),
+    ],
+)
+def test_the_code_under_test_is_named_whether_it_is_installed_or_not(file: str, expected: int) -> None:
+    library = ("/usr/lib/python3.12", "/home/me/job/site-packages/simulator/interposition/target")
+    assert worth(file, library) == expected
 
 
 def test_a_line_table_is_read_as_python_reads_it() -> None:

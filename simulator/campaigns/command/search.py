@@ -126,7 +126,7 @@ def search(
         + (f"; {guesses} times everybody seemed to wait and then went on" if guesses else "")
         + broken_off,
         reason=incomplete if failure is None else unfinished_failure(),
-        warnings=warnings,
+        warnings=[*warnings, *without_lines(experiment)],
         lengths=lengths,
     )
 
@@ -144,6 +144,16 @@ def _is_stuck(run: Run) -> bool:
 def _recorded(experiment: CommandExperiment, found: Finding) -> Failure:
     with experiment.setting_aside(found.known):
         return failure_of(experiment, found.run, found.schedule)
+
+
+def without_lines(experiment: CommandExperiment) -> list[str]:
+    """A warning where the last run's calls have no source lines although they are a Python's."""
+    if not any(engine.without_lines for engine in experiment.engines):
+        return []
+    return [
+        "no source lines are named: how this Python keeps its frames could not be found out from outside; "
+        "CPython 3.11 to 3.13 are known to work"
+    ]
 
 
 def check_comes(experiment: CommandExperiment, run: Run) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from simulator.campaigns.command.experiment import CommandExperiment
 from simulator.campaigns.command.record import failure_of, trace_of
 from simulator.campaigns.command.repeating import unlike
-from simulator.campaigns.command.search import check_comes, check_held
+from simulator.campaigns.command.search import check_comes, check_held, without_lines
 from simulator.campaigns.replay.racing import Race, races_of
 from simulator.campaigns.result import Result
 from simulator.engines.interface import Step
@@ -117,7 +117,7 @@ def confirm_races(
             steered.append(Steered(race, "not tried", depth=depth) if outcome.outcome == "passes" else outcome)
     steered += [Steered(race, "not tried", depth=depth) for race, _, depth in waiting if left.by is not None]
     result = _result(experiment, run, steered, done, operations, started, recorded, failing, left.by)
-    result.warnings = [differing] if differing is not None else []
+    result.warnings = [*([differing] if differing is not None else []), *without_lines(experiment)]
     return Steering(result, recorded, steered)
 
 

@@ -247,6 +247,11 @@ class CommandEngine:
         return sorted(found, key=lambda meeting: (meeting.rank, meeting.task))
 
     @property
+    def without_lines(self) -> bool:
+        """Whether a rank is a Python of which no source line can be named."""
+        return any(rank.without_lines for rank in self._ranks)
+
+    @property
     def guesses(self) -> int:
         """How often everybody seemed to wait and then went on by itself."""
         return self._settling.guesses

@@ -73,6 +73,8 @@ class RankProcess:
         self._quiet: dict[int, Thread] = {}
         self._present: frozenset[int] = frozenset()
         self._frames: PythonFrames | None = None
+        self.without_lines = False
+        """Whether it is a Python of which no source line can be named."""
         self.raised_at: str | None = None
         """``file:line`` where the exception came from that ended it."""
 
@@ -97,6 +99,7 @@ class RankProcess:
             self.raised_at = said.site if thread == self.process else None
         elif process_of(thread) == self.process:
             self._frames = frames_of(said, thread, self.process, self._frames)
+            self.without_lines = self._frames is None
 
     def site_of(self, thread: int) -> str | None:
         """``file:line`` of the call that a thread is held at, where the program is Python and that can be told."""

@@ -88,10 +88,12 @@ def _describe(again: bool) -> None:
 def raised(frames: Any) -> None:
     """An exception that came through these frames ends the program: say the line, if there is one to name."""
     with contextlib.suppress(Exception):
-        site, library = None, tuple(_library())
+        site, found, library = None, ckptrace_shown.SERVING, tuple(_library())
         while frames is not None:
             file = frames.tb_frame.f_code.co_filename
-            if ckptrace_shown.is_shown(file, library):
+            worth = ckptrace_shown.worth(file, library)
+            if worth >= found:
+                found = worth
                 site = f"{os.path.join(_Beginning.directory, file)}:{frames.tb_lineno}"
             frames = frames.tb_next
         if site is not None:
