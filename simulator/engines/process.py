@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from simulator.boundary.remedies import remedy_for
 from simulator.clock import SECOND, Clock
-from simulator.engines.frames import SIMULATOR, worth_naming
+from simulator.engines.frames import SIMULATOR, is_under_test, worth_naming
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, Escape
 from simulator.filesystems import Attributes
-from simulator.interposition.target.ckptrace_shown import SHOWN
+from simulator.interposition.target.ckptrace_shown import SHOWN, is_installed
 from simulator.operations import Operation
 
 
@@ -246,7 +246,7 @@ def calling_library() -> str | None:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if is_under_test(name):
+        if is_under_test(name) and not is_installed(name):
             return None
         module = str(frame.f_globals.get("__name__", ""))
         if not name.startswith((SIMULATOR, "<")) and module.partition(".")[0] not in sys.stdlib_module_names:

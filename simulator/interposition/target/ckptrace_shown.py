@@ -31,3 +31,8 @@ def worth(file: str, library: tuple[str, ...]) -> int:
         if inside and os.path.splitext(name.partition("/")[0])[0] in _SERVING:
             return SERVING
     return SHOWN
+
+
+def is_installed(file: str) -> bool:
+    """Whether a source file is one of an installed package."""
+    return any(packages in file for packages in _PACKAGES)
