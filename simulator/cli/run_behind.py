@@ -34,6 +34,7 @@ def run_behind(
     """
     from simulator.boundary import installed
     from simulator.campaigns.command.fallback import JUDGED, experiment_behind
+    from simulator.campaigns.searching.findings import by_gravity
     from simulator.campaigns.searching.sampling import sample
     from simulator.cli.conclusion import conclude, searched
     from simulator.cli.progress import watched
@@ -54,7 +55,14 @@ def run_behind(
     try:
         with watched(sys.stderr, schedules if limited else None, seconds) as progress, installed():
             found = partial(
-                sample, experiment, scheduler=scheduler, schedules=schedules, seed=seed, seconds=seconds, go_on=go_on
+                sample,
+                experiment,
+                scheduler=scheduler,
+                schedules=schedules,
+                seed=seed,
+                seconds=seconds,
+                go_on=go_on,
+                kind_of=by_gravity,
             )
             result = searched(scenario, partial(found, progress=progress))
     except Escape as escape:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from random import Random
 
 from simulator.campaigns.explanation.failure import failure_of, unfinished_failure
 from simulator.campaigns.result import Result
 from simulator.campaigns.searching.determinism import check_same, events_of, undisturbed_run
 from simulator.campaigns.searching.drawing import drawn_answers
-from simulator.campaigns.searching.findings import Findings
+from simulator.campaigns.searching.findings import Finding, Findings, by_signature
 from simulator.campaigns.searching.portfolio import sampled_faults, scheduler_factories
 from simulator.campaigns.searching.vacuity import (
     Repeats,
@@ -49,10 +49,12 @@ def sample(
     seconds: float | None = None,
     progress: Progress | None = None,
     go_on: bool = False,
+    kind_of: Callable[[Finding], Hashable] = by_signature,
 ) -> Result:
     """Run up to ``schedules`` schedules, or for ``seconds``, and stop at the first violation.
 
-    With ``go_on`` a violation is set aside instead: the schedule is made again, past it, and so are all later ones.
+    With ``go_on`` a violation is set aside instead: the schedule is made again, past it, and so are all later ones. One
+    failure of each kind is recorded, as ``kind_of`` tells them apart.
     A command that is to end ends the search as a limit does.
 
     A disturbed run that reaches a limit makes the result incomplete unless a later one violates something; after ten
@@ -62,7 +64,7 @@ def sample(
     the first disturbed one: code under test that is not deterministic is told so at once (CannotDo). Also CannotDo
     when no rank makes a call about a file. Of runs that leave no choice, none is made twice.
     """
-    return in_fresh_frames(lambda: _sample(experiment, schedules, scheduler, seed, seconds, progress, go_on))
+    return in_fresh_frames(lambda: _sample(experiment, schedules, scheduler, seed, seconds, progress, go_on, kind_of))
 
 
 def _sample(
@@ -73,9 +75,10 @@ def _sample(
     seconds: float | None,
     progress: Progress | None,
     go_on: bool,
+    kind_of: Callable[[Finding], Hashable],
 ) -> Result:
     given, scenario = experiment, experiment.scenario
-    findings = Findings(go_on=go_on, given=scenario.known)
+    findings = Findings(go_on=go_on, given=scenario.known, kind_of=kind_of)
     started = time.perf_counter()
     undisturbed = undisturbed_run(experiment)
     while findings.take(undisturbed, 1):
