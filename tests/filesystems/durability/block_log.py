@@ -81,7 +81,7 @@ def logging_disk(image: Path, log: Path) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
-        server.wait()
+        server.communicate()
         place.unlink()
 
 
