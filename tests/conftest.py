@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,12 @@ def _sessions_with_the_plugin_under_test_alone(request: pytest.FixtureRequest) -
         patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         patch.setenv("PYTEST_ADDOPTS", "-p ckptrace_pytest")
+
+
+def pytest_configure() -> None:
+    """Listen to Ctrl-C again where whoever started this told its children not to, as a shell does in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

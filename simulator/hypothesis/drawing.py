@@ -185,7 +185,7 @@ def prepared(experiment: Experiment) -> Prepared:
     run = undisturbed_run(experiment)
     if run.incomplete is not None:
         raise CannotDo(f"the undisturbed run did not come to its end: {run.incomplete}")
-    check_touches_files(run, experiment.scenario.cluster.world_size)
+    check_touches_files(run, experiment.scenario)
     counted = Counted() if experiment.has_choices else None
     if counted is not None:
         experiment.run(TapeReplay(Tape()), draw=counted)

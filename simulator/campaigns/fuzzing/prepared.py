@@ -43,7 +43,7 @@ class Prepared:
             known.append(undisturbed.violation.signature)
             undisturbed = undisturbed_run(self.past(known))
         self.lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
-        check_touches_files(undisturbed, scenario.cluster.world_size)
+        check_touches_files(undisturbed, scenario)
         repeats = Repeats(choices=self.experiment.has_choices)
         repeats.note(None, undisturbed)
         self.only = not scenario.faults.may_strike and repeats.has(None)

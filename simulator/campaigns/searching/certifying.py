@@ -94,7 +94,7 @@ def certify(
     stopping = Stopping(seconds, max_classes)
     with installed(), nullcontext() if path is None else interruptible():
         undisturbed = undisturbed_run(experiment)
-        check_touches_files(undisturbed, experiment.scenario.cluster.world_size)
+        check_touches_files(undisturbed, experiment.scenario)
         search, before = Search(experiment, preemptions=preemptions), 0.0
         if path is not None and path.exists():
             search, before = load(experiment, preemptions, path)

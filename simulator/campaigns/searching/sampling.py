@@ -86,7 +86,7 @@ def _sample(
         undisturbed = undisturbed_run(experiment)
     lengths = rank_lengths(undisturbed, scenario.cluster.world_size)
     factories = scheduler_factories(scheduler, undisturbed.attempts[0].steps, experiment.costs is not None)
-    check_touches_files(undisturbed, scenario.cluster.world_size)
+    check_touches_files(undisturbed, scenario)
     repeats = Repeats(choices=experiment.has_choices)
     repeats.note(None, undisturbed)
     interleaved = undisturbed.interleaved

@@ -36,10 +36,16 @@ def breakdown_of(undisturbed: Run, scenario: Scenario) -> str | None:
     return None
 
 
-def check_touches_files(undisturbed: Run, world_size: int) -> None:
-    """Raise CannotDo where a run that nothing disturbed made no call about a file: there is nothing to judge."""
+def check_touches_files(undisturbed: Run, scenario: Scenario) -> None:
+    """Raise CannotDo where a run that nothing disturbed made no call about a file: there is nothing to judge.
+
+    Where it broke down before, or a strategy saved nothing, that is the reason, and ``breakdown_of`` tells it.
+    """
     if undisturbed.violation is not None or undisturbed.incomplete is not None:
         return
+    if breakdown_of(undisturbed, scenario) is not None:
+        return
+    world_size = scenario.cluster.world_size
     for attempt in undisturbed.attempts:
         if any(type(step.operation).__name__.lower() in FALLIBLE for step in attempt.steps):
             return
