@@ -23,14 +23,17 @@ WAITING = """
 """
 LEAVING_A_DAEMON = """
     open(os.path.join(root, f"begun-{rank}"), "w").close()
+    there, here = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
             open(os.path.join(os.path.dirname(root), f"daemon-{rank}"), "w").close()
+            os.write(here, b".")
             while True:
                 time.sleep(0.05)
         os._exit(0)
     os.wait()
+    os.read(there, 1)
     os.rename(os.path.join(root, f"begun-{rank}"), os.path.join(root, f"ended-{rank}"))
 """
 ALONE = """
