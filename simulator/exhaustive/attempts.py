@@ -11,12 +11,11 @@ from simulator.clock import EPOCH
 from simulator.engines.conditions import Conditions
 from simulator.engines.interface import Engine, Step
 from simulator.errors import CannotDo
-from simulator.exhaustive.bits import positions_in, set_of
-from simulator.exhaustive.deaths import Death, death_at
-from simulator.exhaustive.errand import Errand, Journey
+from simulator.exhaustive.cuts import Death, death_at
+from simulator.exhaustive.execution import Execution, Prefix, positions_in, set_of
 from simulator.exhaustive.injections import Address, Injections, on_tape, rules_in
 from simulator.exhaustive.judging import Carried, Instant
-from simulator.exhaustive.patience import Patience
+from simulator.exhaustive.polling import Patience
 from simulator.exhaustive.replayer import Replayer
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
@@ -52,9 +51,9 @@ class Taken(msgspec.Struct, frozen=True):
     before: tuple[int, ...]
 
     @classmethod
-    def from_journey(cls, journey: Journey, positions: Sequence[int]) -> Taken:
+    def from_journey(cls, execution: Execution, positions: Sequence[int]) -> Taken:
         """These scheduled steps of a run, in this order."""
-        order = journey.order
+        order = execution.order
         numbers = {position: number for number, position in enumerate(positions)}
         cut = set_of(positions)
         before = tuple(
@@ -108,20 +107,20 @@ class Start(msgspec.Struct, frozen=True):
         injections = Injections(rules, frozenset(last.injected), world_size)
         patience = patience_of(experiment, before, injections)
         walker = Walker(Places(experiment, before, injections).begin, patience, budgets=experiment.scenario.budgets)
-        journey = walker.make(Errand(last.schedule, [None] * len(last.schedule)))
-        taken = Taken.from_journey(journey, journey.scheduled[: len(last.schedule)])
+        execution = walker.make(Prefix(last.schedule, [None] * len(last.schedule)))
+        taken = Taken.from_journey(execution, execution.scheduled[: len(last.schedule)])
         assert before.taken is not None
         return msgspec.structs.replace(self, taken=(*before.taken, taken))
 
-    def after(self, journey: Journey, instant: Instant, struck: Mapping[Address, tuple[int, int]]) -> list[Start]:
+    def after(self, execution: Execution, instant: Instant, struck: Mapping[Address, tuple[int, int]]) -> list[Start]:
         """Where the next attempt starts when this one ends at an instant, for each way in which it can."""
         cut = instant.cut
-        start, past = self._after(journey, list(positions_in(cut)), instant.carried, struck)
+        start, past = self._after(execution, list(positions_in(cut)), instant.carried, struck)
         if instant.ended:
             return [start]
         found = []
         for node in (False, True):
-            death = death_at(journey, cut, node=node)
+            death = death_at(execution, cut, node=node)
             if death is not None and (self.node_kills if node else self.kills) > 0:
                 dying = msgspec.structs.replace(past, grants=[*past.grants, death.task], death=death)
                 kills, node_kills = self.kills - (not node), self.node_kills - node
@@ -131,19 +130,19 @@ class Start(msgspec.Struct, frozen=True):
 
     def after_power_loss(
         self,
-        journey: Journey,
+        execution: Execution,
         positions: Sequence[int],
         lost: tuple[Change, ...],
         carried: Carried,
         struck: Mapping[Address, tuple[int, int]],
     ) -> Start:
         """Where the next attempt starts when the power fails after these steps, in this order."""
-        start, past = self._after(journey, positions, carried, struck)
+        start, past = self._after(execution, positions, carried, struck)
         task, n = -1, 0
         if positions:
-            order = journey.order
+            order = execution.order
             task = order.steps[positions[-1]].task
-            missing = set_of(journey.scheduled) & ~set_of(positions)
+            missing = set_of(execution.scheduled) & ~set_of(positions)
             done = (at for at in positions_in(order.of_task(task)) if not (order.before[at] | 1 << at) & missing)
             n = 1 + max(order.steps[at].n for at in done)
         past = msgspec.structs.replace(past, power_loss=PowerLoss(task, n, lost))
@@ -151,20 +150,20 @@ class Start(msgspec.Struct, frozen=True):
 
     def _after(
         self,
-        journey: Journey,
+        execution: Execution,
         positions: Sequence[int],
         carried: Carried,
         struck: Mapping[Address, tuple[int, int]],
     ) -> tuple[Start, Past]:
         """Where the next attempt starts when this one ends by itself after these steps, in this order."""
-        taken = Taken.from_journey(journey, positions)
+        taken = Taken.from_journey(execution, positions)
         assert self.taken is not None
         done = {(step.task, step.n) for step in taken.steps}
         injected = [address for address, step in struck.items() if step in done]
         left = list(self.errors)
         for rule in rules_in(injected):
             left[rule] -= 1
-        past = Past([step.task for step in taken.steps], journey.grants(positions), injected, None)
+        past = Past([step.task for step in taken.steps], execution.grants(positions), injected, None)
         start = msgspec.structs.replace(
             self,
             attempt=self.attempt + 1,

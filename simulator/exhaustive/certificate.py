@@ -9,7 +9,7 @@ import msgspec
 
 from simulator.exhaustive.code_under_test import digest_of_code
 from simulator.exhaustive.executed import Executed, NotExecuted, in_words
-from simulator.exhaustive.patience import ROUNDS
+from simulator.exhaustive.polling import ROUNDS
 from simulator.exhaustive.search import Search
 from simulator.experiment import Experiment
 

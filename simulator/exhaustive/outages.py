@@ -15,11 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from simulator.exhaustive.bits import positions_in, set_of
-from simulator.exhaustive.cuts import Cuts, telling_steps
-from simulator.exhaustive.errand import Journey
+from simulator.exhaustive.cuts import Cuts, Milestones, telling_steps
+from simulator.exhaustive.execution import Execution, positions_in, set_of
 from simulator.exhaustive.judging import Carried, Finding
-from simulator.exhaustive.milestones import Milestones
 from simulator.exhaustive.replayer import Replayer, Rewindable, step_of
 from simulator.experiment import ROOT, Experiment
 from simulator.filesystems import PosixModel
@@ -35,7 +33,7 @@ DISKS_OF_A_CUT = 4096
 """So many of the disks that a power loss could leave at a cut are judged at most; if there are more, the search is not
 complete."""
 
-Reached = Callable[[Journey, Sequence[int], tuple[Change, ...], Carried, PosixModel], None]
+Reached = Callable[[Execution, Sequence[int], tuple[Change, ...], Carried, PosixModel], None]
 """Called with each disk that a power loss leaves and on which the job may go on: after which steps of the run, in which
 order, what is lost, what is carried over."""
 
@@ -94,36 +92,43 @@ class OutageClasses:
         self._known: set[tuple[int, Carried]] = set()
         self.reason: str | None = None
 
-    def certain(self, journey: Journey, cut: int) -> int:
+    def certain(self, execution: Execution, cut: int) -> int:
         """The step that a restart would at least resume from if the power failed at a cut that was judged."""
-        return self._cuts.known.get(self._cuts.key_of(journey, cut), 0)
+        return self._cuts.known.get(self._cuts.key_of(execution, cut), 0)
 
-    def judge(self, journey: Journey) -> Finding | None:
+    def judge(self, execution: Execution) -> Finding | None:
         """Judge the class that a run stands for; not once there is a ``reason``."""
         if self.reason is not None:
             return None
-        milestones = Milestones(journey, self._experiment.scenario.cluster.world_size, self._carried.promised)
+        milestones = Milestones(execution, self._experiment.scenario.cluster.world_size, self._carried.promised)
         self._left.clear()
 
         def visit(cut: int, filesystem: Rewindable) -> int:
             self._look_up()
-            return self._judge_cut(journey, milestones, cut, filesystem, before=self._carried.durable)
+            return self._judge_cut(execution, milestones, cut, filesystem, before=self._carried.durable)
 
         try:
-            for cut, by, _, before in self._cuts.visit(journey, visit):
-                filesystem = self._replayer.go_to(journey.order, list(positions_in(cut)))
-                self._judge_cut(journey, milestones, cut, filesystem, before=before, by=by)
+            for cut, by, _, before in self._cuts.visit(execution, visit):
+                filesystem = self._replayer.go_to(execution.order, list(positions_in(cut)))
+                self._judge_cut(execution, milestones, cut, filesystem, before=before, by=by)
             for left in self._left:
-                positions, lost = self._found_again(journey, left, 0)
-                self._tell(journey, positions, lost, left)
+                positions, lost = self._found_again(execution, left, 0)
+                self._tell(execution, positions, lost, left)
         except _Violated as found:
-            return Finding(found.invariant, journey.grants(found.positions))
+            return Finding(found.invariant, execution.grants(found.positions))
         except _Unclear as unclear:
             self.reason = str(unclear)
         return None
 
     def _judge_cut(
-        self, journey: Journey, milestones: Milestones, cut: int, filesystem: Rewindable, *, before: int, by: int = 0
+        self,
+        execution: Execution,
+        milestones: Milestones,
+        cut: int,
+        filesystem: Rewindable,
+        *,
+        before: int,
+        by: int = 0,
     ) -> int:
         """The oldest step that a power loss could make a restart resume from; 0 for none.
 
@@ -131,7 +136,7 @@ class OutageClasses:
         """
         durable = durable_of(filesystem)
         assert durable is not None
-        ordering = durable.ordering(self._order_of(journey))
+        ordering = durable.ordering(self._order_of(execution))
         world_size = self._experiment.scenario.cluster.world_size
         world = World(Path(ROOT), world_size, self._attempt, milestones.returned(cut))
         disks = self._outlook.of(durable, ordering, Affected(ordering), world)
@@ -141,8 +146,8 @@ class OutageClasses:
         for lost, found in disks:
             invariant = self._wrong(found, promised, before)
             if invariant is not None:
-                left = _left(journey, cut, durable, ordering, lost, Carried())
-                raise _Violated(invariant, self._found_again(journey, left, by)[0])
+                left = _left(execution, cut, durable, ordering, lost, Carried())
+                raise _Violated(invariant, self._found_again(execution, left, by)[0])
             losses.append(lost)
             step = found.seen.step or 0
             least = step if least is None else min(least, step)
@@ -150,16 +155,22 @@ class OutageClasses:
             raise _Unclear(f"a power loss could leave more than {DISKS_OF_A_CUT:,} disks at one instant")
         if self._reached is not None and not by:
             carried = Carried(promised, least or 0, least or 0)
-            self._go_on(journey, cut, durable, ordering, losses, carried)
+            self._go_on(execution, cut, durable, ordering, losses, carried)
         return least or 0
 
     def _go_on(
-        self, journey: Journey, cut: int, durable: DurableModel, ordering: Ordering, losses: list[int], carried: Carried
+        self,
+        execution: Execution,
+        cut: int,
+        durable: DurableModel,
+        ordering: Ordering,
+        losses: list[int],
+        carried: Carried,
     ) -> None:
         """Tell of the disks on which the job may go on; those that are of another order of the steps are noted."""
         run: Ordering | None = None
         for lost in losses:
-            left = _left(journey, cut, durable, ordering, lost, carried)
+            left = _left(execution, cut, durable, ordering, lost, carried)
             if (left.digest, carried) in self._known:
                 continue
             self._known.add((left.digest, carried))
@@ -168,11 +179,11 @@ class OutageClasses:
                 self._left.append(left)
                 continue
             changes = tuple(durable.changes(generators(run, lost)))
-            self._tell(journey, list(self._replayer.positions), changes, left)
+            self._tell(execution, list(self._replayer.positions), changes, left)
 
-    def _tell(self, journey: Journey, positions: Sequence[int], lost: tuple[Change, ...], left: _Left) -> None:
+    def _tell(self, execution: Execution, positions: Sequence[int], lost: tuple[Change, ...], left: _Left) -> None:
         assert self._reached is not None
-        self._reached(journey, positions, lost, left.carried, left.disk)
+        self._reached(execution, positions, lost, left.carried, left.disk)
 
     def _wrong(self, found: Verdict, promised: int, before: int) -> str | None:
         violation = found.said or wrong_with(found.seen, promised, before, self._best)
@@ -181,14 +192,14 @@ class OutageClasses:
             return None
         return violation.invariant
 
-    def _found_again(self, journey: Journey, left: _Left, by: int) -> tuple[list[int], tuple[Change, ...]]:
+    def _found_again(self, execution: Execution, left: _Left, by: int) -> tuple[list[int], tuple[Change, ...]]:
         """An order of the steps of a cut, those of the cut ``by`` first, in which this can be lost; and what is lost.
 
         What is lost comes as late as it can, so that no sync comes after it that need not; the order of attempts that
         are over stays as it was. Raises _Unclear if the disk is none of this order's.
         """
-        positions = [*_late(journey, by, 0, left.gone), *_late(journey, left.cut, by, left.gone)]
-        durable = durable_of(self._replayer.go_to(journey.order, positions))
+        positions = [*_late(execution, by, 0, left.gone), *_late(execution, left.cut, by, left.gone)]
+        durable = durable_of(self._replayer.go_to(execution.order, positions))
         assert durable is not None
         case = durable.ordering()
         found = set_of(index for index in members(case.all) if _key(durable.records, index) in left.keys)
@@ -197,9 +208,9 @@ class OutageClasses:
             raise _Unclear("a disk that a power loss could leave was not found again in an order of the steps")
         return positions, tuple(durable.changes(generators(case, found)))
 
-    def _order_of(self, journey: Journey) -> Callable[[Record, Record], bool]:
+    def _order_of(self, execution: Execution) -> Callable[[Record, Record], bool]:
         """Which of two records comes first in all logs of the class; those of earlier attempts before those of this."""
-        before, past = journey.order.before, self._replayer.past
+        before, past = execution.order.before, self._replayer.past
 
         def precedes(first: Record, second: Record) -> bool:
             if first.step == second.step:
@@ -207,37 +218,39 @@ class OutageClasses:
             if first.step < 0 or second.step < 0:
                 both = first.step < 0 and second.step < 0
                 return bool(past[-1 - second.step] >> (-1 - first.step) & 1) if both else first.step < 0
-            return bool(before[_position(journey, second)] >> _position(journey, first) & 1)
+            return bool(before[_position(execution, second)] >> _position(execution, first) & 1)
 
         return precedes
 
 
-def telling_or_syncing(journey: Journey) -> int:
+def telling_or_syncing(execution: Execution) -> int:
     """The steps after which a power loss may leave something else than before."""
-    found = telling_steps(journey)
-    for position in journey.scheduled:
-        if isinstance(journey.order.steps[position].operation, Fsync | Close):
+    found = telling_steps(execution)
+    for position in execution.scheduled:
+        if isinstance(execution.order.steps[position].operation, Fsync | Close):
             found |= 1 << position
     return found
 
 
-def _left(journey: Journey, cut: int, durable: DurableModel, ordering: Ordering, lost: int, carried: Carried) -> _Left:
+def _left(
+    execution: Execution, cut: int, durable: DurableModel, ordering: Ordering, lost: int, carried: Carried
+) -> _Left:
     records = durable.records
-    gone = {_position(journey, records[index]) for index in members(lost) if records[index].step >= 0}
+    gone = {_position(execution, records[index]) for index in members(lost) if records[index].step >= 0}
     keys = {_key(records, index) for index in members(lost)}
     disk = durable.state(ordering.all & ~lost, ordering)
     return _Left(cut, gone, keys, disk.digest(), carried, disk)
 
 
-def _position(journey: Journey, record: Record) -> int:
+def _position(execution: Execution, record: Record) -> int:
     """The position of the step that a micro-operation is part of."""
     task, n = step_of(record.step)
-    return journey.order.positions[task][n]
+    return execution.order.positions[task][n]
 
 
-def _late(journey: Journey, cut: int, done: int, gone: set[int]) -> list[int]:
+def _late(execution: Execution, cut: int, done: int, gone: set[int]) -> list[int]:
     """The steps of a cut that are not done, in an order of the class; those that are ``gone`` as late as can be."""
-    before, scheduled = journey.order.before, set_of(journey.scheduled)
+    before, scheduled = execution.order.before, set_of(execution.scheduled)
     rest = list(positions_in(cut & ~done))
     found: list[int] = []
     while rest:

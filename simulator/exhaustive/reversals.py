@@ -14,18 +14,18 @@ tried in turn.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+import msgspec
+
 from simulator.engines.interface import Effects, Step
-from simulator.exhaustive.bits import positions_in, set_of
-from simulator.exhaustive.errand import Held, Journey
-from simulator.exhaustive.patience import InVain, Patience
-from simulator.exhaustive.polling import poll_of
+from simulator.exhaustive.execution import Execution, Held, positions_in, set_of
+from simulator.exhaustive.polling import InVain, Patience, poll_of
 from simulator.exhaustive.replayer import Replayer
-from simulator.exhaustive.tree import Continuation
+from simulator.exhaustive.tree import Continuation, Sleepers
 from simulator.happens_before import Touched, touched
-from simulator.operations import Lock, Sleep
+from simulator.operations import Lock, Operation, Sleep
 
 Reversal = tuple[int, Continuation]
 """(how many steps were scheduled before the one that is to come later, what is to come instead)."""
@@ -34,13 +34,13 @@ Reversal = tuple[int, Continuation]
 class Reversals:
     """Those of one run; an iterator."""
 
-    def __init__(self, journey: Journey, replayer: Replayer, patience: Patience) -> None:
-        self._journey = journey
+    def __init__(self, execution: Execution, replayer: Replayer, patience: Patience) -> None:
+        self._journey = execution
         self._patience = patience
-        self._order = journey.order
+        self._order = execution.order
         self._replayer = replayer
-        self._scheduled = set_of(journey.scheduled)
-        self._number = {position: number for number, position in enumerate(journey.scheduled)}
+        self._scheduled = set_of(execution.scheduled)
+        self._number = {position: number for number, position in enumerate(execution.scheduled)}
         self._apart: dict[int, int] = {}
 
     def __iter__(self) -> Iterator[Reversal]:
@@ -128,3 +128,57 @@ class Reversals:
                     found |= 1 << position
             self._apart[earlier] = found
         return found
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """A scheduled step that was taken: by which task, doing what, touching what; and who sleeps after it."""
+
+    task: int
+    operation: Operation | None
+    what: Touched
+    sleepers: Sleepers
+
+
+class Brought(msgspec.Struct):
+    """``taken`` are the steps of the schedule from the ``first``-th on.
+
+    ``reversals`` are what races lead to, for a search without a bound. For one with a bound, ``able`` are the tasks
+    that could go on before each of the steps taken, and whether that of the step before gave way, or met others; and
+    ``earlier`` are (task, numbers): the task is to go before each of these steps of the schedule.
+    """
+
+    first: int
+    taken: list[Taken]
+    reversals: Iterable[Reversal] = ()
+    able: list[tuple[tuple[int, ...], bool]] = []
+    earlier: list[tuple[int, list[int]]] = []
+
+
+def brought_of(execution: Execution, replayer: Replayer, patience: Patience, *, bounded: bool) -> Brought:
+    """What a run brings. The reversals are looked for as they are asked for, while the run is the latest."""
+    first = len(execution.scheduled) - len(execution.sleepers)
+    taken = _taken(execution, first)
+    if bounded:
+        return Brought(first, taken, able=execution.able, earlier=_earlier(execution, first))
+    return Brought(first, taken, Reversals(execution, replayer, patience))
+
+
+def _taken(execution: Execution, first: int) -> list[Taken]:
+    order = execution.order
+    return [
+        Taken(order.steps[position].task, order.steps[position].operation, order.touched[position], sleepers)
+        for position, sleepers in zip(execution.scheduled[first:], execution.sleepers, strict=True)
+    ]
+
+
+def _earlier(execution: Execution, first: int) -> list[tuple[int, list[int]]]:
+    order = execution.order
+    numbers = {position: number for number, position in enumerate(execution.scheduled)}
+    found = []
+    for position in execution.scheduled[first:]:
+        found.append((order.steps[position].task, order.conflicts[position] & ~order.given[position]))
+    for held in execution.held:
+        positions = order.positions.get(held.task, [])
+        past = order.before[positions[-1]] | 1 << positions[-1] if positions else 0
+        found.append((held.task, order.conflicts_of(held.what) & ~past))
+    return [(task, [numbers[position] for position in positions_in(steps)]) for task, steps in found if steps]

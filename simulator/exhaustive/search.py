@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from simulator.exhaustive.attempts import Start
-from simulator.exhaustive.bounded import BoundedExploration
 from simulator.exhaustive.executed import Executed
-from simulator.exhaustive.exploration import Exploration
+from simulator.exhaustive.exploration import BoundedExploration, Exploration
 from simulator.exhaustive.injections import Plan
-from simulator.exhaustive.judging import Finding
-from simulator.exhaustive.report import Report, StartKey
-from simulator.exhaustive.states import State, StateJudge
+from simulator.exhaustive.judging import Finding, State, StateJudge
 from simulator.exhaustive.tree import Node, part_left_of
-from simulator.exhaustive.unit import Unit
+from simulator.exhaustive.unit import Report, StartKey, Unit
 from simulator.experiment import Experiment
 from simulator.happens_before import NO_LOOKS, Looks
 from simulator.interruption import finishing
+from simulator.run import Frontier
 
 
 class Counts(msgspec.Struct):
@@ -124,12 +122,12 @@ class Search:
             while exploration.leaf is not None:
                 leaf = exploration.leaf
                 with executed.measured():
-                    journey = unit.make(exploration.errand(leaf))
+                    execution = unit.make(exploration.prefix(leaf))
                     # The tree takes it in when it is judged: if the search is left before, the run is made again.
-                    report = unit.judge(journey)
+                    report = unit.judge(execution)
                 report.reached = executed.take()
                 with finishing():
-                    exploration.take_in(leaf, unit.brought(journey))
+                    exploration.take_in(leaf, unit.brought(execution))
                     self.merge(job, report)
                     if exploration.leaf is None:
                         self.finish(job)
@@ -185,3 +183,25 @@ class Search:
         self.waiting.remove(job)
         self.explorations.pop((job.number, job.plan), None)
         self.done += 1
+
+
+class Following:
+    """Follows one schedule for each attempt; behind its end, and where a task cannot go on, the default."""
+
+    def __init__(self, schedules: Sequence[Sequence[int]]) -> None:
+        self._schedules = schedules
+        self._schedule: Sequence[int] = ()
+        self._position = 0
+
+    def begin(self, attempt: int) -> None:
+        """Start at the beginning of the attempt's schedule."""
+        self._schedule = self._schedules[attempt] if attempt < len(self._schedules) else ()
+        self._position = 0
+
+    def choose(self, frontier: Frontier, last: int) -> int:
+        """The schedule's next task."""
+        position = self._position
+        self._position = position + 1
+        if position < len(self._schedule) and self._schedule[position] in frontier.pending:
+            return self._schedule[position]
+        return frontier.default(last)

@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from simulator.exhaustive.attempts import Places, Start, patience_of
-from simulator.exhaustive.brought import Brought, brought_of
-from simulator.exhaustive.errand import Errand, Journey
+from simulator.exhaustive.execution import Execution, Prefix
 from simulator.exhaustive.injections import Injections, Plan
-from simulator.exhaustive.judging import Carried, ClassJudge, Instant
+from simulator.exhaustive.judging import Carried, ClassJudge, Finding, Instant, State, StateJudge, name_of_state
 from simulator.exhaustive.outages import OutageClasses, telling_or_syncing
 from simulator.exhaustive.replayer import Rewindable
-from simulator.exhaustive.report import Report, StartKey, key_of
-from simulator.exhaustive.states import StateJudge, name_of_state
+from simulator.exhaustive.reversals import Brought, brought_of
 from simulator.exhaustive.walker import Walker
 from simulator.experiment import Experiment
 from simulator.filesystems import PosixModel
@@ -22,6 +20,38 @@ from simulator.filesystems.durability import Change
 from simulator.happens_before import Looks
 from simulator.operations import Lock, paths_of
 from simulator.operations.footprint import all_changes
+
+StartKey = tuple[State, Carried, tuple[int, int, int, tuple[int, ...]]]
+"""Names a start: the state, what is carried over, and the faults that are left."""
+
+
+def key_of(state: State, start: Start) -> StartKey:
+    """The name of a start in a state."""
+    return state, start.carried, (start.kills, start.node_kills, start.power_losses, start.errors)
+
+
+class Report(msgspec.Struct):
+    """Of one run.
+
+    ``key`` names its class, ``struck`` is the plan of errors that came about. ``states`` are those that were judged for
+    the first time, ``looks`` all that was looked at. ``starts`` and ``plans`` are what is to be explored beside.
+    ``waits``: a rank polls that does not give up by itself. ``reached`` is the code that was executed for the first
+    time, see ``executed``.
+    """
+
+    key: int
+    struck: Plan
+    operations: int
+    interleaved: bool
+    waits: bool
+    looks: Looks
+    incomplete: str | None
+    finding: Finding | None
+    states: list[State]
+    starts: list[tuple[StartKey, Start]]
+    plans: list[Plan]
+    reached: list[int] = []
+
 
 _AGES = (
     "a restart looks at more than the order of times (how old a file is, say), and the search follows their order only "
@@ -87,25 +117,25 @@ class Unit:
             reached = self._lost_power if goes_on else None
             self._outages = OutageClasses(experiment, replayer, look_up, start.attempt, start.carried, reached)
 
-    def make(self, errand: Errand) -> Journey:
+    def make(self, prefix: Prefix) -> Execution:
         """Make a run. It is to be judged, and taken in by the tree, before the next one is made."""
-        return self._walker.make(errand)
+        return self._walker.make(prefix)
 
-    def brought(self, journey: Journey) -> Brought:
+    def brought(self, execution: Execution) -> Brought:
         """What the run brings to the tree."""
-        return brought_of(journey, self._replayer, self._patience, bounded=self._bounded)
+        return brought_of(execution, self._replayer, self._patience, bounded=self._bounded)
 
-    def judge(self, journey: Journey) -> Report:
+    def judge(self, execution: Execution) -> Report:
         """Judge the run's class, unless more is looked at than was known. Nothing is kept if this is broken off."""
         injections = self._injections
         report = Report(
-            key=journey.order.key(),
+            key=execution.order.key(),
             struck=frozenset(injections.struck),
-            operations=len(journey.order),
-            interleaved=journey.interleaved,
+            operations=len(execution.order),
+            interleaved=execution.interleaved,
             waits=self._patience.waits,
-            looks=journey.looks,
-            incomplete=journey.incomplete,
+            looks=execution.looks,
+            incomplete=execution.incomplete,
             finding=None,
             states=[],
             starts=[],
@@ -113,22 +143,22 @@ class Unit:
         )
         if report.looks | self._looks != self._looks:
             return report
-        if self.start.attempt and all_changes() in journey.looks.times:
+        if self.start.attempt and all_changes() in execution.looks.times:
             report.incomplete = _AGES
             return report
-        if self.start.can_die and any(isinstance(step.operation, Lock) for step in journey.order.steps):
+        if self.start.can_die and any(isinstance(step.operation, Lock) for step in execution.order.steps):
             report.incomplete = report.incomplete or _LOCKS
         nodes_die = self.start.node_kills + self.start.power_losses > 0
-        if nodes_die and self.start.attempt < self._restarts and _uses_scratch(journey):
+        if nodes_die and self.start.attempt < self._restarts and _uses_scratch(execution):
             report.incomplete = report.incomplete or _SCRATCH
-        if journey.mismatch is not None:
+        if execution.mismatch is not None:
             report.incomplete = report.incomplete or _DISAGREE
         lost = None
         if self._outages is not None:
             # First, since what is certain at a cut is carried over to where the next attempt starts.
-            lost = self._outages.judge(journey)
+            lost = self._outages.judge(execution)
             report.incomplete = report.incomplete or self._outages.reason
-        report.finding = self._judge.judge(journey) or lost
+        report.finding = self._judge.judge(execution) or lost
         report.looks |= Looks(self._states.times)
         if all_changes() in self._states.times:
             report.incomplete = report.incomplete or _AGES
@@ -139,7 +169,7 @@ class Unit:
         report.starts, self._starts = self._starts, []
         return report
 
-    def _reached(self, journey: Journey, instant: Instant, filesystem: Rewindable) -> None:
+    def _reached(self, execution: Execution, instant: Instant, filesystem: Rewindable) -> None:
         """The attempt can end here: the next one starts on what is left.
 
         Where the power may fail later, more than the state tells two starts apart: what of it is on the disk, and what
@@ -147,27 +177,27 @@ class Unit:
         """
         carried = instant.carried
         if self._outages is not None:
-            history = hash((self.start.carried.history, self._judge.cuts.key_of(journey, instant.cut)))
-            durable = self._outages.certain(journey, instant.cut)
+            history = hash((self.start.carried.history, self._judge.cuts.key_of(execution, instant.cut)))
+            durable = self._outages.certain(execution, instant.cut)
             carried = msgspec.structs.replace(carried, durable=durable, history=history)
             instant = msgspec.structs.replace(instant, carried=carried)
         state = self._states.timed(filesystem, name_of_state(filesystem, self.start.attempt + 1))
-        for start in self.start.after(journey, instant, self._injections.struck):
+        for start in self.start.after(execution, instant, self._injections.struck):
             self._starts.append((key_of(state, start), start))
 
     def _lost_power(
         self,
-        journey: Journey,
+        execution: Execution,
         positions: Sequence[int],
         lost: tuple[Change, ...],
         carried: Carried,
         disk: PosixModel,
     ) -> None:
         """The power can fail here: the next attempt starts on the disk that is left."""
-        start = self.start.after_power_loss(journey, positions, lost, carried, self._injections.struck)
+        start = self.start.after_power_loss(execution, positions, lost, carried, self._injections.struck)
         state = self._states.timed(disk, name_of_state(disk, start.attempt))
         self._starts.append((key_of(state, start), start))
 
 
-def _uses_scratch(journey: Journey) -> bool:
-    return any(path.startswith("/") for step in journey.order.steps for path in paths_of(step.operation))
+def _uses_scratch(execution: Execution) -> bool:
+    return any(path.startswith("/") for step in execution.order.steps for path in paths_of(step.operation))

@@ -10,10 +10,9 @@ from typing import Any, Protocol
 from simulator.engines.interface import Engine, default_task
 from simulator.engines.watchdog import watchdog
 from simulator.errors import CannotDo
-from simulator.exhaustive.copied_times import alike, sets_own_times
-from simulator.exhaustive.errand import Errand, Held, Journey
-from simulator.exhaustive.patience import InVain, Patience
-from simulator.exhaustive.polling import poll_of
+from simulator.exhaustive.execution import Execution, Held, Prefix
+from simulator.exhaustive.polling import InVain, Patience, poll_of
+from simulator.exhaustive.replayer import alike, sets_own_times
 from simulator.exhaustive.tree import Sleepers, awake_after
 from simulator.happens_before import NO_LOOKS, HappensBefore, Looks, Touched, times_of, touched
 from simulator.operations import Access, Lock, Mode, Operation, Sleep, looked_at
@@ -63,14 +62,14 @@ class Walker:
         self._initial: Any = None
         self._in_vain: dict[int, int] = {}
 
-    def make(self, errand: Errand) -> Journey:
+    def make(self, prefix: Prefix) -> Execution:
         """Make one run. Raises CannotDo when the code under test is not deterministic, or not supported, or stuck."""
         enabled = gc.isenabled()
         gc.disable()
         engine, filesystem = self._begin()
         try:
             with watchdog(self._budgets.wall_seconds):
-                return _Run(self, engine, filesystem, errand).journey()
+                return _Run(self, engine, filesystem, prefix).execution()
         finally:
             engine.close()
             if enabled:
@@ -78,10 +77,10 @@ class Walker:
 
 
 class _Run:
-    def __init__(self, walker: Walker, engine: Engine, filesystem: Place, errand: Errand) -> None:
+    def __init__(self, walker: Walker, engine: Engine, filesystem: Place, prefix: Prefix) -> None:
         self._engine = engine
         self._filesystem = filesystem
-        self._errand = errand
+        self._prefix = prefix
         self._walker = walker
         self._order = walker.order
         self._world_size = engine.world_size
@@ -89,15 +88,15 @@ class _Run:
         self._redundant = False
         self._polled = False
         self._able_before: list[tuple[tuple[int, ...], bool]] = []
-        known = min(_common([self._order.steps[p].task for p in walker._scheduled], errand.tasks), errand.first)
+        known = min(_common([self._order.steps[p].task for p in walker._scheduled], prefix.tasks), prefix.first)
         if known < len(walker._scheduled):
             self._order.take_back(walker._scheduled[known])
         self._known = known
         self._scheduled = walker._scheduled = walker._scheduled[:known]
         self._in_vain = walker._in_vain = {p: steps for p, steps in walker._in_vain.items() if p < len(self._order)}
 
-    def journey(self) -> Journey:
-        engine, errand = self._engine, self._errand
+    def execution(self) -> Execution:
+        engine, prefix = self._engine, self._prefix
         if not self._scheduled:
             engine.record_effects = True
             self._order.take_back(0)
@@ -108,17 +107,17 @@ class _Run:
         for number, position in enumerate(self._scheduled):
             self._check(number)
             for _ in range(1 + self._in_vain.get(position, 0)):
-                engine.grant(errand.tasks[number])
+                engine.grant(prefix.tasks[number])
         engine.record_effects = True
-        asleep = errand.sleepers
+        asleep = prefix.sleepers
         sleepers: list[Sleepers] = []
-        for number in range(len(self._scheduled), len(errand.tasks)):
+        for number in range(len(self._scheduled), len(prefix.tasks)):
             self._check(number)
-            if number >= errand.first:
+            if number >= prefix.first:
                 self._note_able()
-            what = self._grant(errand.tasks[number])
-            if number >= errand.first:
-                siblings = errand.siblings[number - errand.first]
+            what = self._grant(prefix.tasks[number])
+            if number >= prefix.first:
+                siblings = prefix.siblings[number - prefix.first]
                 asleep = awake_after({**asleep, **siblings} if siblings else asleep, what)
                 sleepers.append(asleep)
         incomplete = self._go_on(asleep, sleepers)
@@ -129,7 +128,7 @@ class _Run:
 
     def _go_on(self, asleep: Sleepers, sleepers: list[Sleepers]) -> str | None:
         engine, limit = self._engine, self._walker._budgets.operations
-        last = self._errand.tasks[-1] if self._errand.tasks else -1
+        last = self._prefix.tasks[-1] if self._prefix.tasks else -1
         while engine.ready:
             if len(engine.steps) >= limit:
                 return f"operations: {limit} were carried out and the ranks had not ended"
@@ -263,7 +262,7 @@ class _Run:
 
     def _check(self, number: int) -> None:
         """Raise CannotDo when the schedule cannot be followed: the code under test is not deterministic then."""
-        task, operation = self._errand.tasks[number], self._errand.operations[number]
+        task, operation = self._prefix.tasks[number], self._prefix.operations[number]
         found = self._engine.pending.get(task)
         if found is None or (operation is not None and found != operation and not alike(found, operation)):
             raise CannotDo(
@@ -271,33 +270,33 @@ class _Run:
                 f"{task % self._world_size} does {found} now and did {operation} before"
             )
 
-    def _result(self, sleepers: list[Sleepers], incomplete: str | None, broken_off: bool) -> Journey:
+    def _result(self, sleepers: list[Sleepers], incomplete: str | None, broken_off: bool) -> Execution:
         engine, order = self._engine, self._order
-        journey = Journey()
-        journey.order = order
-        journey.scheduled = self._scheduled
-        journey.shared = self._known
-        journey.sleepers = sleepers
-        journey.able = self._able_before
-        journey.redundant = self._redundant
-        journey.in_vain = self._in_vain
-        journey.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
+        execution = Execution()
+        execution.order = order
+        execution.scheduled = self._scheduled
+        execution.shared = self._known
+        execution.sleepers = sleepers
+        execution.able = self._able_before
+        execution.redundant = self._redundant
+        execution.in_vain = self._in_vain
+        execution.held = [self._held(task) for task in engine.ready if isinstance(engine.pending[task], Lock)]
         looks = (access for _, inode, facet in engine.looks for access in looked_at(inode, facet))
         times = times_of(thing for thing, _ in looks)
         if (times or order.looks.times) and sets_own_times(order.steps):
             times |= {all_changes()}
-        journey.looks = Looks(times, frozenset(engine.late_looks))
-        journey.initial = self._walker._initial
-        journey.endings = dict(engine.endings)
-        journey.failed = list(engine.failed)
-        journey.mismatch = engine.mismatch
-        journey.waiting = engine.waiting()
+        execution.looks = Looks(times, frozenset(engine.late_looks))
+        execution.initial = self._walker._initial
+        execution.endings = dict(engine.endings)
+        execution.failed = list(engine.failed)
+        execution.mismatch = engine.mismatch
+        execution.waiting = engine.waiting()
         for task in engine.ready:
-            journey.waiting.setdefault(task % self._world_size, "file lock")
-        journey.interleaved = self._interleaved
-        journey.incomplete = incomplete
-        journey.broken_off = broken_off
-        return journey
+            execution.waiting.setdefault(task % self._world_size, "file lock")
+        execution.interleaved = self._interleaved
+        execution.incomplete = incomplete
+        execution.broken_off = broken_off
+        return execution
 
     def _held(self, task: int) -> Held:
         """What a task touches that waits for a lock: found by asking for it once more, which changes nothing."""

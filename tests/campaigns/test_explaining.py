@@ -15,7 +15,7 @@ from simulator.boundary import installed
 from simulator.campaigns.explanation.explaining import Explanation, explain
 from simulator.campaigns.interface import experiment_of
 from simulator.campaigns.result import Failure
-from simulator.exhaustive.following import Following
+from simulator.exhaustive.search import Following
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.rank import Rank

@@ -7,9 +7,8 @@ from typing import Any
 
 from simulator.boundary import installed
 from simulator.exhaustive.attempts import Start
-from simulator.exhaustive.bounded import BoundedExploration
-from simulator.exhaustive.exploration import Exploration
-from simulator.exhaustive.states import StateJudge
+from simulator.exhaustive.exploration import BoundedExploration, Exploration
+from simulator.exhaustive.judging import StateJudge
 from simulator.exhaustive.unit import Unit
 from simulator.experiment import ROOT, Experiment
 from simulator.happens_before import NO_LOOKS, Looks
@@ -51,11 +50,11 @@ def _pass(experiment: Experiment, looks: Looks, preemptions: int | None) -> tupl
     replayer, wider = start.replayer(experiment), looks
     while exploration.leaf is not None:
         leaf = exploration.leaf
-        journey = unit.make(exploration.errand(leaf))
-        report = unit.judge(journey)
-        digest = replayer.go_to(journey.order, journey.scheduled).digest()
-        found.outcomes.add(outcome(journey.endings, journey.waiting, digest))
-        exploration.take_in(leaf, unit.brought(journey))
+        execution = unit.make(exploration.prefix(leaf))
+        report = unit.judge(execution)
+        digest = replayer.go_to(execution.order, execution.scheduled).digest()
+        found.outcomes.add(outcome(execution.endings, execution.waiting, digest))
+        exploration.take_in(leaf, unit.brought(execution))
         found.runs += 1
         wider |= report.looks
         if wider != looks:

@@ -10,11 +10,10 @@ import pytest
 
 from simulator.boundary import installed
 from simulator.exhaustive.attempts import Start
-from simulator.exhaustive.errand import Errand
+from simulator.exhaustive.execution import Prefix
 from simulator.exhaustive.exploration import Exploration
-from simulator.exhaustive.messages import reply_of
-from simulator.exhaustive.parallel import can_be_run
-from simulator.exhaustive.states import StateJudge
+from simulator.exhaustive.judging import StateJudge
+from simulator.exhaustive.parallel import can_be_run, reply_of
 from simulator.exhaustive.tree import Node, leaves_to_run
 from simulator.exhaustive.unit import Unit
 from simulator.happens_before import NO_LOOKS, Looks
@@ -30,20 +29,20 @@ def in_any_order(programs: Sequence[Callable[..., Any]], random: Random, looks: 
     experiment = experiment_of(programs)
     exploration = Exploration()
     unit = Unit(experiment, Start.first(experiment), frozenset(), looks, StateJudge(experiment, looks))
-    under_way: dict[Node, Errand] = {}
+    under_way: dict[Node, Prefix] = {}
     keys: list[int] = []
     while exploration.leaf is not None:
         for leaf in leaves_to_run(exploration.root):
             if len(under_way) < SEVERAL and can_be_run(leaf) and leaf not in under_way and random.random() < 0.7:
-                under_way[leaf] = exploration.errand(leaf)
+                under_way[leaf] = exploration.prefix(leaf)
         if not under_way:
             continue
         leaf = random.choice(list(under_way))
-        journey = unit.make(under_way.pop(leaf))
-        report = unit.judge(journey)
+        execution = unit.make(under_way.pop(leaf))
+        report = unit.judge(execution)
         if looks | report.looks != looks:
             return in_any_order(programs, random, looks | report.looks)
-        exploration.take_in(leaf, reply_of(report, journey, unit.brought(journey)).brought())
+        exploration.take_in(leaf, reply_of(report, execution, unit.brought(execution)).brought())
         keys.append(report.key)
     return keys
 

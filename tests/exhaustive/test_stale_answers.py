@@ -17,11 +17,10 @@ from simulator.engines.greenlets import greenlet_engine
 from simulator.engines.interface import Engine
 from simulator.engines.programs import RankPrograms
 from simulator.errors import UsageError
-from simulator.exhaustive.answering import check_bounds
 from simulator.exhaustive.attempts import Start
 from simulator.exhaustive.exploration import Exploration
-from simulator.exhaustive.injections import Injections, Plan
-from simulator.exhaustive.states import StateJudge
+from simulator.exhaustive.injections import Injections, Plan, check_bounds
+from simulator.exhaustive.judging import StateJudge
 from simulator.exhaustive.unit import Unit
 from simulator.experiment import ROOT, Experiment
 from simulator.filesystems import PosixModel
@@ -99,12 +98,12 @@ class Case:
         replayer.answer_by(Injections((), plan, len(self.programs)).planned)
         while exploration.leaf is not None:
             leaf = exploration.leaf
-            journey = unit.make(exploration.errand(leaf))
-            report = unit.judge(journey)
+            execution = unit.make(exploration.prefix(leaf))
+            report = unit.judge(execution)
             further.update(report.plans)
-            digest = replayer.go_to(journey.order, journey.scheduled).digest()
-            found.outcomes.add(outcome(journey.endings, journey.waiting, digest))
-            exploration.take_in(leaf, unit.brought(journey))
+            digest = replayer.go_to(execution.order, execution.scheduled).digest()
+            found.outcomes.add(outcome(execution.endings, execution.waiting, digest))
+            exploration.take_in(leaf, unit.brought(execution))
             found.runs += 1
             wider |= report.looks
             if wider != looks:

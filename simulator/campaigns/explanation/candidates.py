@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from simulator.campaigns.explanation.recording import Recording
-from simulator.exhaustive.bits import positions_in
+from simulator.exhaustive.execution import positions_in
 from simulator.happens_before import Touched, is_scheduled
 from simulator.operations import Mode, Thing
 

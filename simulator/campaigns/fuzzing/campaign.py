@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 
 from simulator.campaigns.fuzzing.arms import Arms
-from simulator.campaigns.fuzzing.finishing import Errand, Finished, finish
+from simulator.campaigns.fuzzing.finishing import Finished, FinishRequest, finish
 from simulator.campaigns.fuzzing.job import Reply, Request, make_runs, packed
 from simulator.campaigns.fuzzing.limits import Limits, holding_signals
 from simulator.campaigns.fuzzing.proposal import Proposal
@@ -142,14 +142,14 @@ class Campaign:
                 work = self._next()
             if work is None:
                 return
-            yield delayed(finish if isinstance(work, Errand) else make_runs)(work)
+            yield delayed(finish if isinstance(work, FinishRequest) else make_runs)(work)
 
-    def _next(self) -> Request | Errand | None:
+    def _next(self) -> Request | FinishRequest | None:
         ticket, self._tickets = self._tickets, self._tickets + 1
         if self._unfinished and not self.limits.interrupted:
             standing, failure = self._unfinished.popleft()
             self._under_way[ticket] = (standing, [])
-            return Errand(ticket, self._session, os.getpid(), standing.content, failure.found, self._confirm)
+            return FinishRequest(ticket, self._session, os.getpid(), standing.content, failure.found, self._confirm)
         able = self._able()
         if not able:
             return None

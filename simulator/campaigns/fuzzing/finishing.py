@@ -24,7 +24,7 @@ _OPERATIONS = 600_000
 _LEAST = 50
 
 
-class Errand(msgspec.Struct, frozen=True):
+class FinishRequest(msgspec.Struct, frozen=True):
     """A failure to finish; the fields are those of ``job.Request``."""
 
     ticket: int
@@ -44,21 +44,21 @@ class Finished(msgspec.Struct):
     problem: str | None = None
 
 
-def finish(errand: Errand) -> Finished:
+def finish(request: FinishRequest) -> Finished:
     """Minimise, explain and confirm a failure."""
-    leave_interrupts_to(errand.origin)
-    finished = Finished(errand.ticket, errand.found)
+    leave_interrupts_to(request.origin)
+    finished = Finished(request.ticket, request.found)
     try:
-        _finish(errand, finished)
+        _finish(request, finished)
     except CkptraceError as error:
         finished.problem = str(error)
     return finished
 
 
-def _finish(errand: Errand, finished: Finished) -> None:
-    found = errand.found
+def _finish(request: FinishRequest, finished: Finished) -> None:
+    found = request.found
     with installed():
-        experiment = prepared(errand.scenario, errand.session).past(found.known)
+        experiment = prepared(request.scenario, request.session).past(found.known)
         tape = Tape.of_entries(found.tape)
         run = experiment.run(TapeReplay(tape), tape)
         if run.violation is None or run.violation.signature != found.broken.signature:
@@ -70,7 +70,7 @@ def _finish(errand: Errand, finished: Finished) -> None:
             return
         budget = max(_LEAST, min(_RERUNS, _OPERATIONS // max(1, run.operations)))
         failure = failure_of(experiment, run, found.schedule, budget=budget)
-        said = _confirmation(failure.trace) if errand.confirm else None
+        said = _confirmation(failure.trace) if request.confirm else None
         code = digest_of_code(experiment)
     finished.found = msgspec.structs.replace(
         found,

@@ -22,13 +22,12 @@ from simulator.campaigns.searching.stopping import Stopped, Stopping
 from simulator.campaigns.searching.vacuity import breakdown_of, check_touches_files, instants_of, one_class_in_words
 from simulator.engines.watchdog import Stuck
 from simulator.errors import CannotDo, UsageError
-from simulator.exhaustive.answering import check_bounds
 from simulator.exhaustive.certificate import certificate_of
 from simulator.exhaustive.checkpoint import load
-from simulator.exhaustive.following import Following
+from simulator.exhaustive.injections import check_bounds
 from simulator.exhaustive.outages import DISKS_OF_A_CUT
 from simulator.exhaustive.parallel import in_parallel
-from simulator.exhaustive.search import Counts, Proof, Search
+from simulator.exhaustive.search import Counts, Following, Proof, Search
 from simulator.experiment import Experiment
 from simulator.faults import Faults
 from simulator.interruption import interruptible, leaving

@@ -1,8 +1,8 @@
-"""What one run of the search is asked to do, and what it brings back."""
+"""What one run of the search follows and what it brings back; sets of its positions, as the bits of an integer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from simulator.engines.collectives import Mismatch
 from simulator.engines.interface import Effects, Ending
@@ -11,7 +11,23 @@ from simulator.happens_before import HappensBefore, Looks, Touched
 from simulator.operations import Lock, Operation
 
 
-class Errand:
+def positions_in(bits: int) -> Iterator[int]:
+    """The members of a set in ascending order."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def set_of(positions: Iterable[int]) -> int:
+    """The set of these positions."""
+    bits = 0
+    for position in positions:
+        bits |= 1 << position
+    return bits
+
+
+class Prefix:
     """A schedule to follow: ``tasks``, doing ``operations`` (None where not known); after it the run goes on freely.
 
     The first ``first`` of them were run before. ``sleepers`` are asleep then, and at each further one its ``siblings``.
@@ -34,11 +50,11 @@ class Errand:
         self.siblings = siblings or [NOBODY] * (len(tasks) - first)
 
 
-def errand_of(leaf: Node, *, sleeping: bool = True) -> Errand:
+def prefix_of(leaf: Node, *, sleeping: bool = True) -> Prefix:
     """The schedule that leads to a leaf; without ``sleeping`` nobody ever sleeps."""
     path = leaf.path()
     first = sum(1 for node in path if node.run)
-    return Errand(
+    return Prefix(
         [node.task for node in path],
         [node.operation for node in path],
         first,
@@ -66,14 +82,14 @@ class Held:
         self.what = what
 
 
-class Journey:
+class Execution:
     """One run, as the search sees it. It is valid until the next run is made.
 
     ``scheduled`` are the positions in ``order`` of the steps that a scheduler decides about; the first ``shared`` of
-    them were taken in the run before too. ``sleepers`` are those that slept after each from the errand's first on; a
+    them were taken in the run before too. ``sleepers`` are those that slept after each from the prefix's first on; a
     ``redundant`` run went on though everybody slept. ``in_vain`` are, by the positions of sleeps of ranks that polled
     until they gave up, so many steps that followed at once. ``able`` are, if that was asked for, the tasks that could
-    go on before each step from the errand's first on, and whether that of the step before gave way, or met others. One
+    go on before each step from the prefix's first on, and whether that of the step before gave way, or met others. One
     that was ``broken_off`` did not come to an end: who waits there may go on, or looks again without end.
     """
 
