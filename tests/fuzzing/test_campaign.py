@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +221,13 @@ def test_a_worker_that_dies_is_no_finding_and_loses_nothing(tmp_path: Path) -> N
         "from posix import _exit\ndef job(rank):\n    (rank.root / 'a').mkdir(exist_ok=True)\n"
         f"    import os\n    if os.getpid() != {os.getpid()}: _exit(0)\n"
     )
-    with pytest.raises(CannotDo, match=r"a worker process has died while it ran .*job.*no finding"):
-        fuzz([good, Target("job", scenario("job", bad.parent))], tmp_path / "corpus", workers=2, schedules=500)
+    problem: Exception | None
+    try:  # Whether another worker has brought something by then is open; what it brought is not lost.
+        targets = [good, Target("job", scenario("job", bad.parent))]
+        problem = fuzz(targets, tmp_path / "corpus", workers=2, schedules=500).problem
+    except CannotDo as error:
+        problem = error
+    assert re.search(r"a worker process has died while it ran .*job.*no finding", str(problem))
     after = fuzz([good], tmp_path / "corpus", schedules=1, confirm=False).scenarios[0]
     assert signatures(after) >= signatures(before)
 

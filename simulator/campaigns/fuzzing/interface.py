@@ -48,7 +48,7 @@ def fuzz(
     A failure that was found is set aside, and further runs go on past it, unless ``go_on`` is False.
 
     Raises UsageError for arguments that make no sense, a scenario that cannot be made ready, and a corpus that cannot
-    be used; CannotDo where a worker dies.
+    be used; CannotDo where a worker dies before anything was run, which is the result's ``problem`` later.
     """
     for name, value in (("schedules", schedules), ("workers", workers)):
         if value is not None and value < 1:
