@@ -69,8 +69,12 @@ def states(durable: DurableModel) -> Iterator[Tree]:
             yield tree_of(model)
 
 
-def allows(durable: DurableModel, tree: Tree) -> bool:
-    """Whether a power loss can leave this tree.
+class Undecided(Exception):
+    """So many states were compared with a tree, none of them was it, and there are more."""
+
+
+def allows(durable: DurableModel, tree: Tree, most: int | None = None) -> bool:
+    """Whether a power loss can leave this tree. Raises Undecided after ``most`` states.
 
     Asks of one state after the other whether it is the tree, looking no further than to the first difference: all
     states with that difference are then out at once.
@@ -81,7 +85,12 @@ def allows(durable: DurableModel, tree: Tree) -> bool:
         looked: list[Thing] = []
         return is_same(durable.state(kept), tree, looked), affected.by(looked)
 
-    return any(same for _, same in Telling(durable.ordering(), look))
+    for count, (_, same) in enumerate(Telling(durable.ordering(), look)):
+        if same:
+            return True
+        if count == most:
+            raise Undecided
+    return False
 
 
 def is_same(model: PosixModel, tree: Tree, looked: list[Thing]) -> bool:

@@ -143,7 +143,7 @@ def test_what_a_stronger_profile_allows_posix_allows(name: str, seed: int) -> No
 def test_what_a_stronger_profile_allows_of_names_that_are_reused_posix_allows(
     name: str, seed: int, length: int
 ) -> None:
-    actions = [action for action in reusing(Random(seed), length) if not action.of_the_kernel]
+    actions = [action for action in reusing(Random(seed), length, PROFILES[name]) if not action.of_the_kernel]
 
     def program(root: Path) -> None:
         for action in actions:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from simulator.filesystems.durability import Persistence
 from tests.filesystems.durability.cutting import Action, commit, write_back
 from tests.filesystems.durability.recipes import sync
 from tests.filesystems.durability.running import Program
@@ -99,9 +100,12 @@ def reused_names(root: Path) -> None:
     (root / "z").write_bytes(b"z")
 
 
-def reusing(random: Random, length: int) -> list[Action]:
-    """Actions about few names, which are removed, made again, moved and synced, and about files with holes."""
-    drawing = _Reusing(random)
+def reusing(random: Random, length: int, profile: Persistence) -> list[Action]:
+    """Actions about few names, which are removed, made again, moved and synced, and about files with holes.
+
+    No write is of more blocks than the profile takes apart: of a larger one it promises less than a disk may leave.
+    """
+    drawing = _Reusing(random, profile)
     found = [drawing.action(bytes([ord("A") + number % 26])) for number in range(length)]
     if random.random() < 0.5:
         found.append(Action("write z, sync", lambda root: written(root / "z", os.O_TRUNC, b"Z", True)))
@@ -113,10 +117,16 @@ def reusing(random: Random, length: int) -> list[Action]:
 class _Reusing:
     """Draws actions that can be carried out: it keeps account of which names there are."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, profile: Persistence) -> None:
         self.random = random
+        self.profile = profile
         self.files = {"k", "d/k", "holes"}
         self.directories = {"s"}
+
+    def at_most(self, length: int, offset: int) -> int:
+        """So many bytes, or fewer where they would be in too many blocks."""
+        block = self.profile.block_bytes
+        return min(length, self.profile.blocks_apart * block - offset % block)
 
     def action(self, letter: bytes) -> Action:
         """The next one; what it writes are bytes of one letter."""
@@ -125,7 +135,7 @@ class _Reusing:
         also = ", sync" if synced else ""
         file = random.choice(sorted(self.files) or ["k"])
         name = random.choice(NAMES)
-        length, offset = random.choice(LENGTHS), random.choice(OFFSETS)
+        length, offset = self.at_most(random.choice(LENGTHS), 0), random.choice(OFFSETS)
         match random.choices(range(13), (5, 6, 4, 2, 4, 2, 3, 1, 1, 2, 1, 2, 2))[0]:
             case 0:
                 self.files.add(name)
@@ -149,9 +159,10 @@ class _Reusing:
                 directory = random.choice(("", "d", *sorted(self.directories)))
                 return Action(f"sync {directory}/", lambda root: sync(root / directory))
             case 6:
+                part = self.at_most(length, offset)
                 return Action(
-                    f"write {file} from {offset}, {length} of {said}{also}",
-                    lambda root: written_at(root / file, offset, letter * length, synced),
+                    f"write {file} from {offset}, {part} of {said}{also}",
+                    lambda root: written_at(root / file, offset, letter * part, synced),
                 )
             case 7:
                 return Action(f"truncate {file} to {offset}", lambda root: os.truncate(root / file, offset))
