@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from simulator.errors import Divergence
+from simulator.operations import Lock
 from simulator.run import Frontier
 from simulator.tape import Tape
 from simulator.trace import AttemptTrace, Trace
@@ -29,36 +30,32 @@ class TapeReplay:
 
 
 class StrictReplay:
-    """Follows the steps of a recording, whatever a tape would say, and stops at the first that cannot come next.
+    """Follows the steps of a recording, and stops at the first that cannot come next.
 
-    A grant that led to a death left no step: the recording says how many steps there were when it struck, its tape
-    whom. A grant that a file lock turned down left none either, and is not needed.
+    Two kinds of grants leave no step: one to a task that was struck before it did anything, and one that a file lock
+    turned down. The recording's tape has both, and counts them in the addresses of its other choices.
     """
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
+        self._tape = TapeReplay(trace.choices())
         self._order: Sequence[int] = ()
-        self._deaths: frozenset[int] = frozenset()
-        self._doomed: Sequence[tuple[int, int]] = ()
+        self._struck: frozenset[int] = frozenset()
 
     def begin(self, attempt: int) -> None:
         """Start at the beginning of the attempt's recording."""
         attempts = self._trace.attempts
         recorded = attempts[attempt] if attempt < len(attempts) else AttemptTrace([])
+        self._tape.begin(attempt)
         self._order = [event.task for event in recorded.events]
-        self._deaths = frozenset(position for position, text in recorded.faults if " fails with " not in text)
-        choices = self._trace.choices().choices
-        self._doomed = [(task, n) for where, kind, task, n in choices if (where, kind) == (attempt, "kill")]
+        self._struck = frozenset(position for position, _ in recorded.faults)
 
     def choose(self, frontier: Frontier, last: int) -> int:
-        """Who did the next step; behind the end of the recording, the default. Raises Divergence if it is not ready."""
+        """Who did the next step, or left none before it. Raises Divergence if that task is not ready."""
         position = len(frontier.steps)
-        if position in self._deaths:
-            for task, n in self._doomed:
-                if task in frontier.pending and sum(step.task == task for step in frontier.steps) == n:
-                    return task
-        if position >= len(self._order):
-            return frontier.default(last)
+        granted = self._tape.choose(frontier, last)
+        if position >= len(self._order) or position in self._struck or isinstance(frontier.pending[granted], Lock):
+            return granted
         task = self._order[position]
         if task not in frontier.pending:
             raise Divergence(

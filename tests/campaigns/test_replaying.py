@@ -301,6 +301,51 @@ def test_deaths_replay_strictly() -> None:
     assert killed > 5
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"kills": 1},
+        {"node_kills": 1},
+        {"node_hangs": 1},
+        {"power_losses": 1},
+        {"errors": (simulator.ErrorRule("lock|close", effect="hang"),)},
+        {"kills": 1, "node_hangs": 1, "errors": (simulator.ErrorRule("open|lock", effect="hang"),)},
+    ],
+    ids=lambda faults: " ".join(faults),
+)
+def test_grants_that_leave_no_step_replay_strictly(faults: dict[str, Any]) -> None:
+    """Those to a task that was struck, and those that a lock turned down; a disk takes the same course."""
+
+    def program(rank: Rank) -> None:
+        import fcntl
+
+        (rank.root / f"file-{rank.attempt}-{rank.index}").touch()
+        with open(rank.root / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        rank.barrier()
+        (rank.root / f"file-{rank.attempt}-{rank.index}-again").touch()
+
+    def at_most(world: Any) -> str | None:
+        return "seven" if len(os.listdir(world.root)) >= 8 else None
+
+    experiment = experiment_of(
+        [program] * 4, nodes=2, ranks_per_node=2, faults=simulator.Faults(**faults), restarts=2, invariants=[at_most],
+        persistence="ext4" if "power_losses" in faults else None,
+    )  # fmt: skip
+    struck, traced = 0, []
+    with installed():
+        for seed in range(25):
+            random = Random(seed)
+            run = experiment.run(RandomWalk(random), sampled_faults(experiment.scenario, [6] * 4, random))
+            if run.violation is not None and any(kind not in ("schedule", "end") for _, kind, _, _ in run.tape.choices):
+                struck += 1
+                traced.append(trace_of(experiment, run))
+                assert simulator.replay(traced[-1], strict=True).digest == traced[-1].digest
+    assert struck > 3
+    assert simulator.confirm(traced[0]).outcome == ("model only" if "power_losses" in faults else "confirmed")
+
+
 def test_locks_and_collectives_replay_strictly() -> None:
     def program(rank: Rank) -> None:
         import fcntl
