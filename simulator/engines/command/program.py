@@ -22,7 +22,10 @@ from simulator.interposition.watching import Watch
 TARGET: Final = str(Path(target.__file__).parent)
 """The directory of what runs inside the program's own Python."""
 
-_TAKES_A_VALUE: Final = frozenset({"-W", "-X", "--check-hash-based-pycs"})
+_VALUED: Final = "WX"
+"""Of Python's options of one letter those that take a value, which ends their word or is the next one."""
+_ALONE: Final = "EIS"
+"""With these Python looks at no PYTHONPATH or imports no ``sitecustomize``: it does not put itself under the filter."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -56,19 +59,48 @@ def command_of(words: tuple[str, ...], directory: Path) -> Command:
         raise UsageError(f"{words[0]}: no such program")
     if not Path(executable).name.startswith("python"):
         return Command(words)
-    at = 1
-    while at < len(words) and words[at].startswith("-") and words[at] not in ("-m", "-c", "-"):
-        at += 2 if words[at] in _TAKES_A_VALUE else 1
-    if at >= len(words) or words[at] in ("-c", "-"):
+    at, module, inside = _program_at(words)
+    if at is None:
         return Command(words)
-    module = words[at] == "-m"
-    named = at + module
-    if named >= len(words):
-        raise UsageError(f"{words[at]}: no module was named")
-    if not module and not (directory / words[named]).is_file():
-        raise UsageError(f"{words[named]}: no such file")
-    interpreter = (executable, *words[1:at])
-    return Command(words, interpreter, words[named], module, words[named + 1 :])
+    named = inside or (words[at] if at < len(words) else "")
+    if module and not named:
+        raise UsageError("-m: no module was named")
+    if not module and not (directory / named).is_file():
+        raise UsageError(f"{named}: no such file")
+    options = (*words[1 : at - 1], *_before(words[at - 1])) if module else words[1:at]
+    return Command(words, (executable, *options), named, module, words[at if inside else at + 1 :])
+
+
+def _program_at(words: tuple[str, ...]) -> tuple[int | None, bool, str]:
+    """Where behind Python's own options its program is named, whether as a module, and what of that ``-m``'s word says.
+
+    None where there is no file or module, or where an option keeps Python from putting itself under the filter.
+    Options are read as CPython's ``Python/getopt.c`` does.
+    """
+    at = 1
+    while at < len(words) and words[at].startswith("-") and words[at] != "-":
+        word = words[at]
+        at += 1
+        if word == "--":
+            break
+        if word.startswith("--"):
+            at += word == "--check-hash-based-pycs"
+            continue
+        for index, letter in enumerate(word[1:], 2):
+            if letter == "m":
+                return at, True, word[index:]
+            if letter == "c" or letter in _ALONE:
+                return None, False, ""
+            if letter in _VALUED:
+                at += index == len(word)
+                break
+    return (None if at >= len(words) or words[at] == "-" else at), False, ""
+
+
+def _before(word: str) -> tuple[str, ...]:
+    """The options in the word that ends with ``-m``, or with a module's name behind that."""
+    flags = word[1:].partition("m")[0]
+    return (f"-{flags}",) if flags else ()
 
 
 def base_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:

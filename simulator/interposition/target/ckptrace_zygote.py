@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import array
 import atexit
+import builtins
 import fcntl
 import gc
 import importlib
+import importlib.machinery
+import io
 import json
 import os
+import pkgutil
 import runpy
 import signal
 import socket
 import sys
 import threading
 import traceback
+import types
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -130,11 +135,28 @@ def _rank(request: dict[str, Any], descriptors: Sequence[int]) -> None:
 
 
 def _run(request: dict[str, Any]) -> int:
+    """Run the program as its ``__main__``, with the module, path and arguments that Python gives it itself."""
+    program = request["program"]
+    if not getattr(sys.flags, "safe_path", False):
+        # Where this file lies is there now. Python resolves links of a program, but not of the current directory.
+        sys.path[0] = os.getcwd() if request["module"] else os.path.dirname(os.path.realpath(program))
+    main = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    if "__annotations__" in globals():  # As Python up to 3.13 has it from the start.
+        main.__annotations__ = {}
     if request["module"]:
-        runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
+        sys.modules["__main__"] = main
+        runpy._run_module_as_main(program)  # type: ignore[attr-defined]
+    elif program.endswith(".pyc") or pkgutil.get_importer(program) is not None:
+        runpy.run_path(program, run_name="__main__")
     else:
-        sys.path[0] = os.path.dirname(os.path.abspath(request["program"]))
-        runpy.run_path(request["program"], run_name="__main__")
+        file = os.path.abspath(program) if sys.version_info >= (3, 9) else program
+        sys.modules["__main__"] = main
+        loader = importlib.machinery.SourceFileLoader("__main__", file)
+        main.__dict__.update(__loader__=loader, __file__=file, __cached__=None)
+        with io.open_code(program) as source:
+            code = compile(source.read(), file, "exec", dont_inherit=True)
+        exec(code, main.__dict__)
     return 0
 
 
