@@ -162,15 +162,19 @@ class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What a verdict must name of the budget, without job death; ``durability`` is the file system's."""
         power = f" ({durability})" if durability else ""
         counted = (
-            (self.kills, "rank kill", "s", ""),
-            (self.node_kills, "node kill", "s", ""),
-            (self.node_hangs, "hanging node", "s", ""),
-            (self.power_losses, "power loss", "es", power),
-            (len(self.errors), "error rule", "s", ""),
-            (self.slow_ranks, "slow rank", "s", ""),
-            (self.stale_answers, "stale answer", "s", ""),
+            (self.kills, "up to ", "rank kill", "s", ""),
+            (self.node_kills, "up to ", "node kill", "s", ""),
+            (self.node_hangs, "up to ", "hanging node", "s", ""),
+            (self.power_losses, "up to ", "power loss", "es", power),
+            (len(self.errors), "", "error rule", "s", ""),
+            (self.slow_ranks, "", "slow rank", "s", ""),
+            (self.stale_answers, "up to ", "stale answer", "s", ""),
         )
-        parts = [f"{count} {word}{many if count > 1 else ''}{more}" for count, word, many, more in counted if count]
+        parts = [
+            f"{most}{count} {word}{many if count > 1 else ''}{more}"
+            for count, most, word, many, more in counted
+            if count
+        ]
         return [*parts, "wrong clocks"] if self.clock_skew or self.clock_drift else parts
 
     def __bool__(self) -> bool:

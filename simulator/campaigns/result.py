@@ -89,8 +89,8 @@ class Result(msgspec.Struct):
         """The verdict, what it covers, and what to do with a failure, in a few lines."""
         seed = "" if self.classes is not None else f", seed {self.seed}"
         lines = [self._head(), f"{self.coverage} ({self.seconds:.1f} s{seed})"]
-        if self.judged:
-            lines.append(f"Invariants judged: {', '.join(self.judged)}.{self._unjudged}")
+        if self.judged_in_words:
+            lines.append(self.judged_in_words)
         if self.reason:
             lines.append(self.reason)
         lines += [f"warning: {each}" for each in self.warnings]
@@ -102,6 +102,11 @@ class Result(msgspec.Struct):
                 "print(simulator.as_text(result)) shows the schedule, simulator.replay(result.failure) runs it"
             )
         return "\n".join(lines)
+
+    @property
+    def judged_in_words(self) -> str:
+        """The invariants that were judged, as a sentence, and what that leaves out; empty where none is known."""
+        return f"Invariants judged: {', '.join(self.judged)}.{self._unjudged}" if self.judged else ""
 
     @property
     def _unjudged(self) -> str:

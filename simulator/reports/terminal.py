@@ -75,6 +75,7 @@ def print_result(console: Console, result: Result) -> None:
     """The verdict of an exploration in one line; for a failure, its reason and its lanes below."""
     if result.failure is None:
         console.print(_clean_line(result), overflow="fold")
+        _print_judged(console, result)
         _print_warnings(console, result)
         _print_unseen(console, result)
         return
@@ -82,12 +83,18 @@ def print_result(console: Console, result: Result) -> None:
     spent = f"schedule {result.failure.schedule:,}, {_spent(result)}"
     console.print(_violated(reason))
     console.print(spent)
+    _print_judged(console, result)
     _print_warnings(console, result)
     if result.reason is not None:
         console.print(result.reason, soft_wrap=True)
     _print_reason(console, reason)
     print_lanes(console, result.failure.trace, reason)
     _print_unseen(console, result)
+
+
+def _print_judged(console: Console, result: Result) -> None:
+    if result.judged:
+        console.print(result.judged_in_words, overflow="fold")
 
 
 def _print_unseen(console: Console, result: Result) -> None:

@@ -64,7 +64,7 @@ def test_a_remedy_is_certified_on_two_ranks_a_node_within_a_bound(name: str, ste
 def test_a_remedy_is_certified_with_a_rank_kill_and_a_restart(name: str) -> None:
     result = certified(name, steps=1, faults=simulator.Faults(kills=1), restarts=1)
     assert result.verdict == "certified"
-    assert "1 rank kill, 1 restart" in result.coverage
+    assert "up to 1 rank kill, " in result.coverage
 
 
 @pytest.mark.parametrize("path", SEARCHED, ids=[path.stem for path in SEARCHED])

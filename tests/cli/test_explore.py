@@ -36,8 +36,11 @@ def test_a_failure_is_confirmed_on_a_disk_unless_told_otherwise(ckptrace: Comman
 
 
 def test_nothing_found_is_exit_code_0_and_says_what_was_tried(ckptrace: Command) -> None:
-    clean = ckptrace(*CLEAN)
+    clean = ckptrace(*CLEAN, "--kills", "1")
     assert clean.code == 0
+    said = " ".join(clean.out.split())
+    assert "Invariants judged: no-error, " in said
+    assert "up to 1 rank kill" in said
     assert clean.out.startswith("clean  sampled: 5 schedules, mixed, with job death at every instant")
     assert ckptrace.traces() == []
 
