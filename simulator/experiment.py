@@ -107,7 +107,7 @@ class Experiment:
         if self.scenario.faults.power_losses:
             server = with_disk(by_profile(server_of(choice.profile)), choice, cluster.ranks_per_node)
         filesystem: Filesystem = by_profile(
-            choice.profile, choice.options, nodes=cluster.nodes, ranks_per_node=cluster.ranks_per_node, server=server
+            choice.profile, choice.behaviour, nodes=cluster.nodes, ranks_per_node=cluster.ranks_per_node, server=server
         )
         return filesystem
 

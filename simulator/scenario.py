@@ -81,6 +81,12 @@ class FilesystemChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The name of the profile of what survives a power loss."""
         return self.persistence or ("nfs" if self.profile == "nfs" else "posix-min")
 
+    @property
+    def behaviour(self) -> dict[str, str | int | float | bool]:
+        """The options as they apply: a rename over a directory that is not empty gives EEXIST on XFS."""
+        is_xfs = self.persistence == "xfs" and self.profile in ("local", "shared", "nfs")
+        return {"rename_over": "EEXIST", **self.options} if is_xfs else self.options
+
 
 class CostChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What operations cost: a profile by name, single figures overridden. No profile: time only tells the order."""

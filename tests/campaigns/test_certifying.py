@@ -14,7 +14,7 @@ from simulator import scenario
 from simulator.campaigns.result import Result
 from simulator.errors import CannotDo, UsageError
 from simulator.rank import Rank
-from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload
+from simulator.scenario import Cluster, FilesystemChoice, Scenario, StrategyChoice, Workload
 
 REMEDIES = ["staged-barrier", "per-node-dirs", "manifest", "incremental"]
 CORPUS = sorted((Path(__file__).parents[2] / "fixtures" / "corpus").glob("*.toml"))
@@ -178,3 +178,22 @@ def test_what_the_search_would_not_branch_over_is_refused() -> None:
         certified("staged-barrier", costs=scenario.CostChoice("nfs-ssd"))
     with pytest.raises(UsageError, match="preemptions: must be at least 0"):
         simulator.certify(private, preemptions=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("remedy", ["staged-barrier", "per-node-dirs", "manifest", "incremental"])
+def test_one_rank_and_two_saves_by_a_remedy_are_certified_with_a_kill_a_restart_and_a_power_loss_on_ext4(
+    remedy: str,
+) -> None:
+    """The smallest cluster: more ranks are sampled, not searched, in ``tests/strategies``."""
+    scenario = Scenario(
+        cluster=Cluster(1, 1),
+        filesystem=FilesystemChoice(persistence="ext4"),
+        workload=Workload(steps=2),
+        strategy=StrategyChoice(remedy),
+        faults=simulator.Faults(kills=1, power_losses=1),
+        restarts=1,
+    )
+    result = simulator.certify(scenario)
+    assert result.verdict == "certified", result.failure
+    assert "1 rank kill, 1 power loss (ext4), 1 restart" in result.coverage

@@ -173,3 +173,28 @@ def test_the_profile_is_named_where_it_does_what_no_disk_does(monkeypatch: pytes
     monkeypatch.setattr(experiment, "scenario", scenario)
     trace = Trace({}, [], [], "")
     assert "'nfs'" in simulator.confirm(trace, experiment).text
+
+
+def test_a_rename_over_a_full_directory_fails_as_on_xfs_with_its_persistence_only() -> None:
+    """Confirmed on a mounted XFS; on another disk the program takes the other way."""
+
+    def program(rank: Rank) -> None:
+        for name in ("a", "b"):
+            (rank.root / name).mkdir()
+            (rank.root / name / "file").touch()
+        try:
+            os.rename(rank.root / "a", rank.root / "b")
+        except FileExistsError:
+            raise RuntimeError("EEXIST") from None
+        except OSError:
+            pass
+
+    def found(persistence: str) -> Any:
+        return simulator.explore(program, nodes=1, ranks_per_node=1, persistence=persistence, schedules=5).failure
+
+    assert found("ext4") is None
+    failure = found("xfs")
+    assert failure is not None
+    assert simulator.replay(failure, strict=True).digest == failure.trace.digest
+    confirmation = simulator.confirm(failure)
+    assert confirmation.outcome == ("confirmed" if confirmation.filesystem == "xfs" else "model only")
