@@ -22,6 +22,7 @@ class World:
         self.tags_to_pg: dict[str, list[Any]] = {}
         self.pg_to_tag: dict[Any, str] = {}
         self.pg_coalesce_state: dict[Any, list[Any]] = {}
+        self.pg_default_device: dict[Any, Any] = {}  # Of torch up to 2.5, by the object collectives.
         self.comms: list[Any] = []
         self.generation = 0
         self.given = False
