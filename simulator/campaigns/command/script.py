@@ -44,13 +44,10 @@ class Script:
         self._running = 0
         self._before: tuple[ModuleType, list[str], list[str]] | None = None
         self._threads = 0
+        # What Python puts first into sys.path. Found out here: in a rank's name, looking below /tmp is an operation.
+        self._directory = os.path.dirname(os.path.realpath(self._file))
         self._own = _OwnModules(self._directory)
         self._code = self._compiled()
-
-    @property
-    def _directory(self) -> str:
-        """What Python puts first into ``sys.path``."""
-        return os.path.dirname(os.path.realpath(self._file))
 
     def __call__(self, rank: Rank) -> None:
         """The rank's whole life. What the file raises, SystemExit too, comes out."""
