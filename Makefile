@@ -67,7 +67,7 @@ test-real: setup ## the tests that drive released training libraries
 	$(PATIENT_PYTEST) -m real
 
 # What each of TORCHES is tested with: a version, or newest. The CPU builds are PyTorch's own.
-TORCHES ?= 2.4.0 newest
+TORCHES ?= newest
 test-torch: ## what depends on torch, with each of TORCHES, in environments of their own
 	for version in $(TORCHES); do \
 		"$(PYTHON)" -m venv --clear "$(VENV)-torch-$$version"; \

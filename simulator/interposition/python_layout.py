@@ -116,7 +116,10 @@ class Layout(msgspec.Struct, frozen=True):
         if length > _LONGEST_NAME or size not in _ENCODINGS or not form & _IN_ONE_PIECE:
             raise Unreadable
         begin = self.ascii_at if form & _ASCII else self.wide_at
-        return memory.bytes(at + begin, length * size).decode(_ENCODINGS[size], "surrogatepass")
+        try:
+            return memory.bytes(at + begin, length * size).decode(_ENCODINGS[size], "surrogatepass")
+        except UnicodeDecodeError as error:  # It was no text: what led here is not what it was taken for.
+            raise Unreadable from error
 
 
 def found_out(memory: Memory, described: Described) -> Layout | None:
