@@ -262,7 +262,7 @@ _MOST = 2**31
 
 class _Place(msgspec.Struct, frozen=True):
     position: int
-    attempt: int = 0
+    attempt: int
 
 
 class _Explanation(msgspec.Struct, frozen=True):

@@ -112,3 +112,13 @@ def test_a_step_that_no_run_can_have_is_named(
     assert (called.code, called.err.count("\n")) == (2, 1)
     assert f"{recorded}: not a valid trace: attempt 0, step 0: " in called.err
     assert said in called.err
+
+
+@pytest.mark.parametrize("command", ["show", "replay"])
+def test_an_explanation_whose_step_has_no_attempt_is_refused(ckptrace: Command, recorded: Path, command: str) -> None:
+    table = json.loads(recorded.read_text())
+    table["explanation"] = {"first": {"atempt": 0, "position": 0}}
+    recorded.write_text(json.dumps(table))
+    called = ckptrace(command, recorded)
+    assert (called.code, called.err.count("\n")) == (2, 1)
+    assert f"{recorded}: not a valid trace: Object missing required field `attempt`" in called.err
