@@ -132,7 +132,8 @@ def test_every_state_is_a_valid_tree(persistence: Persistence, seed: int) -> Non
 @SOME
 @given(seed=SEEDS)
 def test_what_a_stronger_profile_allows_posix_allows(name: str, seed: int) -> None:
-    stronger, weaker = Machine(PROFILES[name], seed, 25).model, Machine(PROFILES["posix-min"], seed, 25).model
+    # Of longer programs, some have more states than can be gone through.
+    stronger, weaker = Machine(PROFILES[name], seed, 12).model, Machine(PROFILES["posix-min"], seed, 12).model
     for tree in some_trees(stronger, Random(seed)):
         assert allows(weaker, tree)
 
