@@ -100,3 +100,13 @@ def test_a_schedule_can_be_unfolded_and_filtered_and_its_command_copied(page: Pa
     assert page.evaluate(lines) is True
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.complaints == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_each_rank_has_one_lane_in_all_rows_marked_or_not(page: Page, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "failure.html"
+    write(path, failure_page(second_rename_fails(4), Path("failure.json")))
+    page.open(path, width)
+    lefts = "[...new Set([...document.querySelectorAll('.lanes li.row .graph')].filter(e => e.checkVisibility())"
+    assert page.evaluate("document.querySelectorAll('.lanes .row.marked').length") > 0
+    assert len(page.evaluate(lefts + ".map(e => Math.round(e.getBoundingClientRect().left)))]")) == 1

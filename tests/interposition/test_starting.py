@@ -79,3 +79,20 @@ def test_a_program_finds_what_a_plain_start_gives_it(words: tuple[str, ...], col
     plain = json.loads((place / "seen/plain").read_text(encoding="utf-8"))
     for rank in "01":
         assert json.loads((place / "seen" / rank).read_text(encoding="utf-8")) == plain
+
+
+def test_a_built_in_that_is_looked_through_does_not_become_a_method(place: Path) -> None:
+    """A class may keep ``os.stat`` or ``time.sleep`` as an attribute, as pathlib did up to CPython 3.10."""
+    program = """
+        import os, time
+
+        class Kept:
+            stat, access, sleep = os.stat, os.access, time.sleep
+
+        assert Kept().access(".", os.R_OK) and Kept().stat(".").st_ino == Kept.stat(".").st_ino
+        Kept().sleep(0)
+        open(os.path.join("out", os.environ["RANK"]), "w").close()
+    """
+    (place / "kept.py").write_text(dedent(program), encoding="utf-8")
+    for form in ([], ["--cold"]):
+        assert ckptrace(["run", "--watch", "out", "--schedules", "1", *form, "--", "python", "kept.py"]) == 0

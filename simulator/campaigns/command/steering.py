@@ -197,7 +197,8 @@ def _result(
         operations=operations,
         failure=failure,
         digest=failure.trace.digest if failure is not None else recorded.digest,
-        coverage=f"steered: {done:,} schedules, {len(steered) - further} races of the undisturbed run"
+        coverage=f"steered: {done:,} schedules, {len(steered) - further} race{'s' * (len(steered) - further != 1)}"
+        + " of the undisturbed run"
         + (f" and {further} of runs with pairs reversed, each pair once" if further else "")
         + (f": {words}" * bool(words)),
         reason=reason,

@@ -198,7 +198,6 @@ class Arming:
         """Arm when the main thread sleeps again and again: no supervisor could tell when it is done otherwise."""
         original = time.sleep
 
-        @functools.wraps(original)
         def sleep(*arguments: Any, **named: Any) -> None:
             if not self._done and threading.current_thread() is threading.main_thread():
                 self._sleeps += 1
@@ -206,7 +205,7 @@ class Arming:
                     self.arm("time.sleep")
             original(*arguments, **named)
 
-        time.sleep = sleep
+        time.sleep = _StandIn(original, sleep)
 
     def _wait_for_a_look(self, name: str) -> None:
         """Arm when the program looks at something in the watched directory: what it finds may depend on the others.
@@ -215,7 +214,6 @@ class Arming:
         """
         original = getattr(os, name)
 
-        @functools.wraps(original)
         def look(*arguments: Any, **named: Any) -> Any:
             if not self._done:
                 path = arguments[0] if arguments else named.get("path")
@@ -223,11 +221,12 @@ class Arming:
                     self.arm(name)
             return original(*arguments, **named)
 
-        setattr(os, name, look)
+        stand_in = _StandIn(original, look)
+        setattr(os, name, stand_in)
         # shutil, for one, asks whether the function of that name can do with a descriptor.
         for able in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
             if original in able:
-                able.add(look)
+                able.add(stand_in)
 
     def _is_watched(self, path: Any, *, itself: bool = True) -> bool:
         if isinstance(path, int) or path is None:
@@ -254,6 +253,20 @@ class Arming:
         for holder in (module, sys.modules.get("torch.distributed")):
             if getattr(holder, _MEET, None) is original:
                 setattr(holder, _MEET, init_process_group)
+
+
+class _StandIn:
+    """Stands for a built-in function, and like one does not become a method of a class that keeps it as an attribute.
+
+    CPython's pathlib kept ``os.stat`` in that way up to 3.10.
+    """
+
+    def __init__(self, original: Callable[..., Any], called: Callable[..., Any]) -> None:
+        self._called = called
+        functools.update_wrapper(self, original)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._called(*arguments, **named)
 
 
 def begin(environment: MutableMapping[str, str] | None = None) -> None:
