@@ -21,13 +21,20 @@ class Turns:
         self._before: dict[str, Any] = {}
         self._states: dict[int, dict[str, Any]] = {}
 
+    def begin(self, caller: Caller) -> None:
+        """This rank has generators of its own until its ``end``, and it is its turn."""
+        if not self._states:
+            self._keep()
+        self._states[id(caller)] = {}
+        self.give(caller)
+
     def give(self, caller: Caller) -> None:
-        """From now on it is this rank that draws."""
-        if caller is self._owner:
+        """From now on it is this rank that draws, if it has generators of its own."""
+        if caller is self._owner or id(caller) not in self._states:
             return
         self._keep()
         self._owner = caller
-        states = self._states.setdefault(id(caller), {})
+        states = self._states[id(caller)]
         for name, generator in _generators():
             if name in states:
                 generator.set_state(states[name])

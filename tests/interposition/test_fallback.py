@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -191,7 +190,7 @@ def test_what_ranks_of_one_process_cannot_have_to_themselves_is_no_finding(
 def test_a_training_with_collectives_shows_its_race_on_a_real_disk_and_again_from_its_trace(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    threads = torch.get_num_threads()
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
     assert run("    ORDERED = False" + TRAINING, "--schedules", "60") == 1
     said = capfd.readouterr().out
     assert "run/tmp-checkpoint-" in said
@@ -199,26 +198,8 @@ def test_a_training_with_collectives_shows_its_race_on_a_real_disk_and_again_fro
     assert "confirmed on" in said
     (trace,) = Path("ckptrace-out").iterdir()
     assert ckptrace(["replay", str(trace)]) == 1
+    assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_num_threads() == threads
-
-
-def test_a_training_leaves_the_generators_of_its_process_as_they_were() -> None:
-    """In a process of its own: what other tests have left of their ranks has no part in it."""
-    Path("program.py").write_text(dedent(_HEAD) + "    ORDERED = True".strip() + "\n" + dedent(TRAINING), "utf-8")
-    script = """
-        import sys, torch
-        from simulator.cli.application import run
-        from simulator.interposition.target import ckptrace_arming
-        def refuse(number, code):
-            raise ckptrace_arming.CannotArm("system calls cannot be held here")
-        ckptrace_arming.install = refuse
-        before = torch.get_rng_state()
-        words = [sys.executable, "program.py", "--output=out/run"]
-        assert run(["run", "--watch", "out", "--schedules", "3", "--", *words]) == 0
-        assert torch.equal(torch.get_rng_state(), before)
-    """
-    done = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_training_whose_collectives_order_its_save_is_clean(capfd: pytest.CaptureFixture[str]) -> None:

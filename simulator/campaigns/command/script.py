@@ -62,7 +62,7 @@ class Script:
         }  # fmt: skip
         try:
             os.chdir(self._place)
-            TURNS.give(caller)
+            TURNS.begin(caller)
             try:
                 exec(self._code, space)  # It is what the user asked to run.
             finally:
