@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from simulator.campaigns.replay.confirming import Confirmation, confirm as ask_the_disk
-from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.replay.confirming import Confirmation, confirmed_unless_ended
+from simulator.campaigns.result import Result
 from simulator.cli.output import Outputs, write_json, write_trace
 from simulator.cli.standard_output import refusal
-from simulator.errors import CannotDo, CkptraceError
-from simulator.interruption import asked, finishing, leaving
+from simulator.errors import CannotDo
+from simulator.interruption import finishing, leaving
 from simulator.reports.result_object import result_object
 from simulator.reports.terminal import console_for, print_further, print_result
 from simulator.scenario import Scenario
@@ -37,7 +37,7 @@ def conclude(result: Result, out: Path, json: str | None, *, confirm: bool, more
     outputs = Outputs()
     with finishing():
         paths = [outputs.write(write_trace, failure.trace, out) for failure in result.failures]
-    confirmations = [_confirmation(failure) if confirm else None for failure in result.failures]
+    confirmations = [confirmed_unless_ended(failure) if confirm else None for failure in result.failures]
     lost: OSError | None = None
     with finishing():
         table = {**result_object(result, paths, confirmations), **(more or {})} if json is not None else None
@@ -92,16 +92,3 @@ def _print(result: Result, paths: Sequence[Path | None], confirmations: Sequence
         console.print()
         console.print(result.hidden, soft_wrap=True)
     sys.stdout.flush()
-
-
-def _confirmation(failure: Failure) -> Confirmation:
-    """What the disk says; where it cannot be asked, that is what is said."""
-    by = asked()
-    if by is None:
-        with leaving() as left:
-            try:
-                return ask_the_disk(failure)
-            except CkptraceError as error:
-                return Confirmation("not asked", f"not confirmed: {error}")
-        by = left.by
-    return Confirmation("not asked", f"not confirmed: {by}")

@@ -8,10 +8,10 @@ from simulator.campaigns.comparison.outcome import Cell, Finding, Request
 from simulator.campaigns.comparison.situations import Situation
 from simulator.campaigns.demonstrating.demonstration import Candidate
 from simulator.campaigns.interface import explore
-from simulator.campaigns.replay.confirming import Confirmation, confirm
+from simulator.campaigns.replay.confirming import confirmed_or_why_not
 from simulator.campaigns.result import Failure, Result
 from simulator.campaigns.searching.certifying import certify
-from simulator.errors import CannotDo, CkptraceError, UsageError
+from simulator.errors import CannotDo, UsageError
 from simulator.scenario import Cluster, Scenario, StrategyChoice, Workload
 
 _ONE_WRITER = frozenset({"ddp", "trainer-ddp", "trainer-lora"})
@@ -113,14 +113,6 @@ class _Findings:
         """The number of the finding that the failure belongs to, from 0."""
         number = self._numbers.setdefault(failure.signature, len(self.found))
         if number == len(self.found):
-            confirmation = _confirmation(failure) if self._confirm else None
+            confirmation = confirmed_or_why_not(failure) if self._confirm else None
             self.found.append(Finding(situation, failure, confirmation))
         return number
-
-
-def _confirmation(failure: Failure) -> Confirmation:
-    """What the disk says; where it cannot be asked, that is what is said."""
-    try:
-        return confirm(failure)
-    except CkptraceError as error:
-        return Confirmation("not asked", f"not confirmed: {error}")

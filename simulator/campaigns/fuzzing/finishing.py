@@ -9,7 +9,7 @@ from simulator.campaigns.explanation.failure import failure_of
 from simulator.campaigns.fuzzing.corpus import Found
 from simulator.campaigns.fuzzing.job import leave_interrupts_to
 from simulator.campaigns.fuzzing.prepared import prepared
-from simulator.campaigns.replay.confirming import Confirmation, confirm
+from simulator.campaigns.replay.confirming import confirmed_or_why_not
 from simulator.errors import CkptraceError
 from simulator.exhaustive.code_under_test import digest_of_code
 from simulator.scenario import Scenario
@@ -70,7 +70,7 @@ def _finish(request: FinishRequest, finished: Finished) -> None:
             return
         budget = max(_LEAST, min(_RERUNS, _OPERATIONS // max(1, run.operations)))
         failure = failure_of(experiment, run, found.schedule, budget=budget)
-        said = _confirmation(failure.trace) if request.confirm else None
+        said = confirmed_or_why_not(failure.trace) if request.confirm else None
         code = digest_of_code(experiment)
     finished.found = msgspec.structs.replace(
         found,
@@ -81,10 +81,3 @@ def _finish(request: FinishRequest, finished: Finished) -> None:
     )
     # A copy, which does not remember its experiment: that stays in this process.
     finished.trace = msgspec.structs.replace(failure.trace)
-
-
-def _confirmation(trace: Trace) -> Confirmation:
-    try:
-        return confirm(trace)
-    except CkptraceError as error:
-        return Confirmation("not asked", f"not confirmed: {error}")

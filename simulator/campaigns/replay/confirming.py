@@ -14,8 +14,9 @@ from simulator.campaigns.replay.divergence import Comparer
 from simulator.campaigns.replay.replaying import experiment_of_trace, instants_of, recording_of, replay_on_model
 from simulator.campaigns.result import Failure
 from simulator.campaigns.trust import Trust
-from simulator.errors import Divergence
+from simulator.errors import CkptraceError, Divergence
 from simulator.experiment import Experiment
+from simulator.interruption import asked, leaving
 from simulator.invariants import Judge
 from simulator.schedulers.replay import TapeReplay
 from simulator.tape import Tape
@@ -89,6 +90,24 @@ def confirm(
                 if experiment.scenario.filesystem.behaviour.get("rename_over") == "EEXIST" and filesystem != "xfs":
                     outcome, text = "model only", f"model only: {filesystem} is not XFS, and gives other errors"
     return Confirmation(outcome, text, filesystem, time.perf_counter() - started)
+
+
+def confirmed_or_why_not(failure: Trace | Failure) -> Confirmation:
+    """What the disk says; where it cannot be asked, that is what is said."""
+    try:
+        return confirm(failure)
+    except CkptraceError as error:
+        return Confirmation("not asked", f"not confirmed: {error}")
+
+
+def confirmed_unless_ended(failure: Failure) -> Confirmation:
+    """The same, left off when the command is to end (``interruption``): then that is what is said."""
+    by = asked()
+    if by is None:
+        with leaving() as left:
+            return confirmed_or_why_not(failure)
+        by = left.by
+    return Confirmation("not asked", f"not confirmed: {by}")
 
 
 def _beyond_a_disk(experiment: Experiment, tape: Tape) -> str | None:

@@ -9,9 +9,9 @@ from functools import partial
 from simulator.boundary import installed
 from simulator.campaigns.command.fallback import holds_calls
 from simulator.campaigns.command.replaying import replay as replay_program
-from simulator.campaigns.replay.confirming import Confirmation, confirm as ask_the_disk
+from simulator.campaigns.replay.confirming import Confirmation, confirmed_unless_ended
 from simulator.campaigns.replay.replaying import replay
-from simulator.campaigns.result import Failure, Result
+from simulator.campaigns.result import Result
 from simulator.campaigns.searching.sampling import Progress, sample
 from simulator.campaigns.suite.cases import Case, Outcome
 from simulator.campaigns.trust import Trust
@@ -103,22 +103,9 @@ def _outcome(case: Case, run: Callable[[], Result], *, confirm: bool) -> Outcome
         elif case.expected is not None:
             missed = case.expected.missed_by(result)
         elif confirm and result.failure is not None:
-            confirmation = _confirmation(result.failure)
+            confirmation = confirmed_unless_ended(result.failure)
             if confirmation.outcome == "disagree":
                 error = CannotDo(confirmation.text)
     except CkptraceError as raised:
         error = raised
     return Outcome(case, time.perf_counter() - started, result, missed, confirmation, error)
-
-
-def _confirmation(failure: Failure) -> Confirmation:
-    """What the disk says; where it cannot be asked, that is what is said."""
-    by = asked()
-    if by is None:
-        with leaving() as left:
-            try:
-                return ask_the_disk(failure)
-            except CkptraceError as error:
-                return Confirmation("not asked", f"not confirmed: {error}")
-        by = left.by
-    return Confirmation("not asked", f"not confirmed: {by}")
