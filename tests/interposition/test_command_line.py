@@ -104,6 +104,5 @@ def test_a_program_that_fails_before_it_comes_to_the_directory_is_no_finding(
     assert ckptrace(["run", "--watch", str(tmp_path / "out"), option, *words]) == 3
     said = capfd.readouterr().err
     refused(said, "the program fails before it comes to")
-    assert "rank 0 failed: " in said
-    assert "SyntaxError: '(' was never closed" in said
+    assert "rank 0 failed: SyntaxError: '(' was never closed" in said
     assert 'wrong.py", line 2' in said

@@ -66,7 +66,7 @@ class CommandJudge:
         if changed:
             self._saved.look_at(changed)
         if not self.excused and engine.failed and self._counts("no-error"):
-            rank = engine.failed[0]
+            rank = min(engine.failed)  # Which of several ended first between two steps is left to the machine.
             error = f"rank {rank} failed: {self._text(str(engine.endings[rank].error))}"
             violation = self._new(Violation("no-error", error, rank))
             if violation is not None:
